@@ -1,0 +1,3 @@
+"""Datasets of TResNet models."""
+
+__all__: list[str] = []

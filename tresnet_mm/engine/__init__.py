@@ -1,0 +1,3 @@
+"""Engine of TResNet models."""
+
+__all__: list[str] = []

@@ -1,0 +1,3 @@
+"""Evaluation of TResNet models."""
+
+__all__: list[str] = []

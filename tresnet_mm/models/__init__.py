@@ -1,0 +1,3 @@
+"""Models of TResNet models."""
+
+__all__: list[str] = []

@@ -1,0 +1,3 @@
+"""Heads of TResNet models."""
+
+__all__: list[str] = []

@@ -1,0 +1,3 @@
+"""Layers of TResNet models."""
+
+__all__: list[str] = []

@@ -1,0 +1,3 @@
+"""Losses of TResNet models."""
+
+__all__: list[str] = []

@@ -1,0 +1,3 @@
+"""Visualization of TResNet models."""
+
+__all__: list[str] = []
