@@ -1,0 +1,207 @@
+"""Measuring side by side: alternated timing, bytes saved for backward, peak memory, environment."""
+from __future__ import annotations
+
+import gc
+import json
+import os
+import platform
+import statistics
+import sys
+import time
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from importlib import metadata
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+MIB = 2**20
+_PACKAGES = ('torch', 'onedl-mmengine', 'onedl-mmcv', 'onedl-mmdetection', 'inplace-abn', 'numpy',
+             'onnx', 'onnxruntime')
+
+
+def synchronize() -> None:
+    """Wait for the GPU's queued work; nothing to do where there is no GPU in use."""
+    if torch.cuda.is_available() and torch.cuda.is_initialized():
+        torch.cuda.synchronize()
+
+
+def alternate(contenders: Mapping[str, Callable[[], Any]], rounds: int = 7,
+              warmup: int = 2) -> dict[str, dict[str, float]]:
+    """Time callables in turn, so that a drift of the machine meets all of them alike.
+
+    Args:
+        contenders: Name -> callable without arguments. The first is the reference of the ratios.
+        rounds: Timed rounds; in each round every contender runs once, every other round backwards.
+        warmup: Untimed rounds before.
+
+    Returns:
+        ``{'median': {name: seconds}, 'ratio': {name: speed relative to the first contender},
+        'spread': {name: interquartile range / median}}``. A ratio above 1 is faster than the
+        reference; it is the median of the ratios within the rounds, not the ratio of medians.
+
+    Raises:
+        ValueError: If there is no contender or ``rounds`` is below 1.
+    """
+    if not contenders:
+        raise ValueError('alternate() needs at least one contender')
+    if rounds < 1:
+        raise ValueError(f'rounds must be 1 or more, got {rounds}')
+    names = list(contenders)
+    for _ in range(warmup):
+        for name in names:
+            contenders[name]()
+    seconds: dict[str, list[float]] = {name: [] for name in names}
+    for index in range(rounds):
+        for name in (names if index % 2 == 0 else reversed(names)):
+            synchronize()
+            start = time.perf_counter()
+            contenders[name]()
+            synchronize()
+            seconds[name].append(time.perf_counter() - start)
+    reference = seconds[names[0]]
+    return dict(
+        median={name: statistics.median(times) for name, times in seconds.items()},
+        ratio={name: statistics.median(r / t for r, t in zip(reference, times))
+               for name, times in seconds.items()},
+        spread={name: _spread(times) for name, times in seconds.items()})
+
+
+def _spread(times: Sequence[float]) -> float:
+    """Interquartile range divided by the median; 0 for a single measurement."""
+    if len(times) < 2:
+        return 0.
+    low, _, high = statistics.quantiles(times, n=4, method='inclusive')
+    return (high - low) / statistics.median(times)
+
+
+def saved_bytes(fn: Callable[[], Any], exclude: Iterable[Tensor] = ()) -> int:
+    """Bytes that autograd keeps for backward while ``fn`` runs, exact on every device.
+
+    Each storage counts once, however many operations or views saved it. Parameters (and views of
+    them) do not count: they are kept anyway.
+
+    Args:
+        fn: Runs the forward; what it returns is kept until the count is done.
+        exclude: Further tensors whose storage is not to be counted, e.g. buffers.
+    """
+    excluded = {tensor.untyped_storage().data_ptr() for tensor in exclude}
+    storages: dict[int, int] = {}
+    kept: list[Tensor] = []  # an address must not be handed out again while it is being counted
+
+    def pack(tensor: Tensor) -> Tensor:
+        storage = tensor.untyped_storage()
+        if isinstance(tensor, nn.Parameter) or isinstance(tensor._base, nn.Parameter):
+            excluded.add(storage.data_ptr())
+        storages[storage.data_ptr()] = storage.nbytes()
+        kept.append(tensor)
+        return tensor
+
+    with torch.enable_grad(), torch.autograd.graph.saved_tensors_hooks(pack, lambda tensor: tensor):
+        result = fn()
+    total = sum(size for pointer, size in storages.items() if pointer not in excluded)
+    del result, kept
+    return total
+
+
+def peak_memory(fn: Callable[[], Any], device: str | torch.device = 'cpu') -> int:
+    """Largest number of bytes allocated at once by ``fn``, beyond what was allocated before.
+
+    On the GPU the caching allocator's own figure; on the CPU the running sum of PyTorch's
+    allocations and releases as its profiler records them (memory taken outside PyTorch's
+    allocator, such as oneDNN's scratch pads, is not seen).
+    """
+    gc.collect()
+    if torch.device(device).type == 'cuda':
+        torch.cuda.synchronize()
+        before = torch.cuda.memory_allocated()
+        torch.cuda.reset_peak_memory_stats()
+        fn()
+        torch.cuda.synchronize()
+        return torch.cuda.max_memory_allocated() - before
+    from torch.profiler import ProfilerActivity, profile
+    with profile(activities=[ProfilerActivity.CPU], profile_memory=True) as profiler:
+        result = fn()
+        del result
+    events = [event for event in profiler.profiler.kineto_results.events()
+              if event.name() == '[memory]']
+    current = peak = 0
+    for event in sorted(events, key=lambda event: event.start_ns()):
+        current += event.nbytes()
+        peak = max(peak, current)
+    return peak
+
+
+def environment() -> dict[str, Any]:
+    """Versions, hardware and the settings that timings depend on."""
+    versions = {}
+    for name in _PACKAGES:
+        try:
+            versions[name] = metadata.version(name)
+        except metadata.PackageNotFoundError:
+            continue
+    info = dict(python=platform.python_version(), platform=platform.platform(),
+                cpu=_cpu_name(), cores=os.cpu_count(), threads=torch.get_num_threads(),
+                load=round(os.getloadavg()[0], 2) if hasattr(os, 'getloadavg') else None,
+                versions=versions)
+    if torch.cuda.is_available():
+        info.update(gpu=torch.cuda.get_device_name(), cuda=torch.version.cuda,
+                    cudnn=torch.backends.cudnn.version())
+    return info
+
+
+def _cpu_name() -> str:
+    """The processor's name from /proc/cpuinfo, else what Python knows."""
+    path = Path('/proc/cpuinfo')
+    if path.is_file():
+        for line in path.read_text().splitlines():
+            if line.startswith('model name'):
+                return line.split(':', 1)[1].strip()
+    return platform.processor() or platform.machine()
+
+
+def markdown_table(rows: Sequence[Mapping[str, Any]]) -> str:
+    """Rows (dictionaries of scalars) as a markdown table; columns in order of first appearance."""
+    if not rows:
+        return '(no rows)'
+    columns = list(dict.fromkeys(key for row in rows for key in row))
+    cells = [[_cell(row.get(column)) for column in columns] for row in rows]
+    widths = [max(len(line[i]) for line in [columns, *cells]) for i in range(len(columns))]
+    lines = [columns, ['-' * width for width in widths], *cells]
+    return '\n'.join('| ' + ' | '.join(cell.ljust(width) for cell, width in zip(line, widths)) + ' |'
+                     for line in lines)
+
+
+def _cell(value: Any) -> str:
+    """A table cell: floats to four significant digits, missing values empty."""
+    if value is None:
+        return ''
+    if isinstance(value, float):
+        return f'{value:.4g}' if abs(value) < 1000 else f'{value:.0f}'
+    return str(value)
+
+
+def report(name: str, rows: Sequence[Mapping[str, Any]], out_dir: str | Path | None = None,
+           **extra: Any) -> dict[str, Any]:
+    """Print the table of a benchmark and, with ``out_dir``, write ``<out_dir>/<name>.json``.
+
+    Args:
+        name: Subject of the benchmark, e.g. ``layers``.
+        rows: What was measured, one dictionary a line.
+        out_dir: Folder of the JSON file, made if missing; None writes nothing.
+        extra: Further entries of the JSON file.
+
+    Returns:
+        The record: ``name``, ``command``, ``environment``, ``rows`` and ``extra``.
+    """
+    command = ['python', os.path.relpath(sys.argv[0]), *sys.argv[1:]]
+    record = dict(name=name, command=' '.join(command), environment=environment(),
+                  rows=list(rows), **extra)
+    print(f'\n## {name}\n\n{markdown_table(rows)}\n', flush=True)
+    if out_dir is not None:
+        path = Path(out_dir) / f'{name}.json'
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(json.dumps(record, indent=1) + '\n')
+        print(f'written: {path}', flush=True)
+    return record
