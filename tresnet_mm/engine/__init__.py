@@ -1,3 +1,5 @@
-"""Engine of TResNet models."""
+"""Hooks and switches that mmengine lacks."""
+
+from . import sync_bn  # noqa: F401
 
 __all__: list[str] = []

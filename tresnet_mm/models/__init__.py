@@ -1,3 +1,5 @@
-"""Models of TResNet models."""
+"""Models: the backbone, its layers and losses, heads, and whole networks."""
 
-__all__: list[str] = []
+from .tresnet import ARCHS, TResNet
+
+__all__ = ['ARCHS', 'TResNet']

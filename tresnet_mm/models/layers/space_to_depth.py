@@ -1,0 +1,36 @@
+"""Space-to-depth, the rearrangement in TResNet's stem."""
+
+from torch import Tensor, nn
+
+
+class SpaceToDepth(nn.Module):
+    """Move each ``block_size`` x ``block_size`` cell of pixels into the channels (TResNet, section 2.1).
+
+    Output channel ``(row * block_size + col) * C + c`` holds channel ``c`` of the pixel at
+    ``(row, col)`` of its cell: the order of the published weights. ``torch.pixel_unshuffle`` has
+    the channel outermost instead, so that the two differ by a permutation.
+
+    Args:
+        block_size: Side of a cell in pixels.
+    """
+
+    def __init__(self, block_size: int = 4) -> None:
+        super().__init__()
+        self.block_size = block_size
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Rearrange (N, C, H, W) to (N, C * b * b, H / b, W / b).
+
+        Raises:
+            ValueError: If a side is no multiple of ``block_size``.
+        """
+        b = self.block_size
+        n, c, h, w = x.shape
+        if h % b or w % b:
+            raise ValueError(f'SpaceToDepth needs sides divisible by {b}, got {h} x {w} pixels')
+        cells = x.reshape(n, c, h // b, b, w // b, b)  # N C H/b row W/b col
+        cells = cells.permute(0, 3, 5, 1, 2, 4)  # N row col C H/b W/b
+        return cells.reshape(n, b * b * c, h // b, w // b)
+
+    def extra_repr(self) -> str:
+        return f'block_size={self.block_size}'

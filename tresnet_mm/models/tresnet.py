@@ -1,0 +1,351 @@
+"""TResNet (arXiv 2003.13630), a backbone designed for GPU throughput."""
+
+import copy
+import math
+from collections import OrderedDict
+from contextlib import contextmanager, nullcontext
+
+import torch
+import torch.nn.functional as F
+from mmcv.cnn import ConvModule
+from mmengine.model import BaseModule
+from mmengine.registry import MODELS
+from torch import Tensor, nn
+from torch.nn.modules.batchnorm import _BatchNorm
+from torch.utils.checkpoint import checkpoint
+
+from .layers import BlurPool2d, SpaceToDepth, SqueezeExcite, gated_conv2d
+
+EARLY_BASIC = ('basic', 'basic', 'bottleneck', 'bottleneck')
+ALL_BOTTLENECK = ('bottleneck',) * 4
+
+#: The published networks: blocks a stage, width factor, and kind of block a stage.
+#: ``v2_l`` and ``v2_xl`` are called tresnet_l and tresnet_xl by ML-Decoder's files.
+ARCHS: dict[str, dict] = {
+    's': dict(depths=(3, 4, 6, 3), width=1.0, blocks=EARLY_BASIC),
+    'm': dict(depths=(3, 4, 11, 3), width=1.0, blocks=EARLY_BASIC),
+    'l': dict(depths=(4, 5, 18, 3), width=1.2, blocks=EARLY_BASIC),
+    'xl': dict(depths=(4, 5, 24, 3), width=1.3, blocks=EARLY_BASIC),
+    'v2_l': dict(depths=(3, 4, 23, 3), width=1.0, blocks=ALL_BOTTLENECK),
+    'v2_xl': dict(depths=(3, 8, 34, 5), width=1.0, blocks=ALL_BOTTLENECK),
+}
+
+STEM_SLOPE = 1e-2
+BLOCK_SLOPE = 1e-3
+MIN_SIZE = 32
+
+
+class ConvNorm:
+    """Builds the convolutions of a network: each with its norm layer and leaky ReLU.
+
+    Args:
+        norm_cfg: Config of the norm layer. ``InPlaceABN`` activates by itself; behind any other
+            the activation is a layer of its own.
+    """
+
+    def __init__(self, norm_cfg: dict) -> None:
+        self.norm_cfg = norm_cfg
+
+    def __call__(self, in_channels: int, out_channels: int, kernel_size: int, stride: int = 1,
+                 dilation: int = 1, slope: float | None = None) -> ConvModule:
+        """Build one; without a ``slope`` there is no activation."""
+        norm_cfg, act_cfg = dict(self.norm_cfg), None
+        if norm_cfg['type'] == 'InPlaceABN':
+            norm_cfg.update(activation='identity' if slope is None else 'leaky_relu')
+            if slope is not None:
+                norm_cfg.update(activation_param=slope)
+        elif slope is not None:
+            act_cfg = dict(type='LeakyReLU', negative_slope=slope)
+        return ConvModule(
+            in_channels, out_channels, kernel_size, stride=stride, dilation=dilation,
+            padding=dilation * (kernel_size // 2), norm_cfg=norm_cfg, act_cfg=act_cfg)
+
+
+class _Block(nn.Module):
+    """What both residual blocks share: the shortcut and the anti-aliased downsampling.
+
+    Args:
+        in_channels: Channels of the input.
+        planes: Channels of the block's 3x3 convolutions.
+        stride: 1 or 2.
+        dilation: Dilation of the 3x3 convolutions.
+        use_se: Whether the block has a squeeze-and-excitation layer.
+        slope: Slope of the leaky ReLUs.
+        conv_norm: Builder of convolutions.
+    """
+
+    expansion: int
+
+    def __init__(self, in_channels: int, planes: int, stride: int, dilation: int, use_se: bool,
+                 slope: float, conv_norm: ConvNorm) -> None:
+        super().__init__()
+        out_channels = planes * self.expansion
+        self.blur = BlurPool2d(planes) if stride == 2 else nn.Identity()
+        self.se = SqueezeExcite(planes, self.se_channels(planes)) if use_se else None
+        self.downsample = None
+        if stride == 2 or in_channels != out_channels:
+            pool = nn.Identity()
+            if stride == 2:
+                pool = nn.AvgPool2d(2, 2, ceil_mode=True, count_include_pad=False)
+            self.downsample = nn.Sequential(
+                OrderedDict(pool=pool, proj=conv_norm(in_channels, out_channels, 1)))
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Map (N, in_channels, H, W) to (N, planes * expansion, H / stride, W / stride)."""
+        shortcut = x if self.downsample is None else self.downsample(x)
+        return F.relu_(self.residual(x) + shortcut)
+
+
+class BasicBlock(_Block):
+    """Two 3x3 convolutions, then squeeze-and-excitation (TResNet, section 2.1)."""
+
+    expansion = 1
+
+    def __init__(self, in_channels: int, planes: int, stride: int, dilation: int, use_se: bool,
+                 slope: float, conv_norm: ConvNorm) -> None:
+        super().__init__(in_channels, planes, stride, dilation, use_se, slope, conv_norm)
+        self.conv1 = conv_norm(in_channels, planes, 3, dilation=dilation, slope=slope)
+        self.conv2 = conv_norm(planes, planes, 3, dilation=dilation)
+
+    @staticmethod
+    def se_channels(planes: int) -> int:
+        return max(planes // 4, 64)
+
+    @property
+    def last_norm(self) -> nn.Module:
+        return self.conv2.norm
+
+    def residual(self, x: Tensor) -> Tensor:
+        x = self.conv2(self.blur(self.conv1(x)))
+        return x if self.se is None else self.se(x)
+
+
+class Bottleneck(_Block):
+    """1x1, 3x3 and 1x1 convolution, squeeze-and-excitation before the last (section 2.1)."""
+
+    expansion = 4
+
+    def __init__(self, in_channels: int, planes: int, stride: int, dilation: int, use_se: bool,
+                 slope: float, conv_norm: ConvNorm) -> None:
+        super().__init__(in_channels, planes, stride, dilation, use_se, slope, conv_norm)
+        self.conv1 = conv_norm(in_channels, planes, 1, slope=slope)
+        self.conv2 = conv_norm(planes, planes, 3, dilation=dilation, slope=slope)
+        self.conv3 = conv_norm(planes, planes * self.expansion, 1)
+
+    @staticmethod
+    def se_channels(planes: int) -> int:
+        return max(planes * 4 // 8, 64)
+
+    @property
+    def last_norm(self) -> nn.Module:
+        return self.conv3.norm
+
+    def residual(self, x: Tensor) -> Tensor:
+        x = self.blur(self.conv2(self.conv1(x)))
+        if self.se is None:
+            return self.conv3(x)
+        return self.conv3.norm(gated_conv2d(x, self.se.gate(x), self.conv3.conv))
+
+
+BLOCKS: dict[str, type[_Block]] = {'basic': BasicBlock, 'bottleneck': Bottleneck}
+
+
+@MODELS.register_module()
+class TResNet(BaseModule):
+    """TResNet backbone (arXiv 2003.13630), returning the features of its four stages.
+
+    The input is RGB in [0, 1] (divided by 255; mean 0, std 1): the published weights know no other
+    normalisation. Sides that 4 does not divide are padded with zeros at the right and bottom.
+
+    Args:
+        arch: A key of `ARCHS`, or a dict with ``depths``, ``width`` and optionally ``blocks``
+            ('basic' or 'bottleneck' for each of the four stages; basic twice, then bottleneck).
+        in_channels: Channels of the input.
+        out_indices: Stages to return, out of 0 to 3.
+        frozen_stages: Stages whose parameters and statistics do not change: -1 none, 0 the stem,
+            k the stem and the first k stages.
+        norm_cfg: Norm layer. The leaky ReLUs stay whichever it is.
+        norm_eval: Keep all norm layers on their running statistics in training.
+        with_cp: Gradient checkpointing: keep only the blocks' inputs for backward and compute the
+            rest again. Gradients and running statistics are the same.
+        strides: Stride of each stage, 1 or 2.
+        dilations: Dilation of each stage's 3x3 convolutions.
+        leaky_slope: Slope of all leaky ReLUs; None takes the published 1e-2 in the stem and 1e-3
+            in the blocks. The slope is no part of a checkpoint.
+        init_cfg: ``dict(type='Pretrained', checkpoint=...)`` takes any published checkpoint of the
+            arch; None initialises as the authors do.
+
+    Attributes:
+        out_channels (tuple[int, ...]): Channels of the returned features.
+
+    Raises:
+        ValueError: If an argument is out of its range.
+    """
+
+    def __init__(self,
+                 arch: str | dict = 'm',
+                 in_channels: int = 3,
+                 out_indices: tuple[int, ...] = (0, 1, 2, 3),
+                 frozen_stages: int = -1,
+                 norm_cfg: dict | None = None,
+                 norm_eval: bool = False,
+                 with_cp: bool = False,
+                 strides: tuple[int, ...] = (1, 2, 2, 2),
+                 dilations: tuple[int, ...] = (1, 1, 1, 1),
+                 leaky_slope: float | None = None,
+                 init_cfg: dict | list | None = None) -> None:
+        super().__init__(init_cfg)
+        settings = arch_settings(arch)
+        _check_stages(out_indices, frozen_stages, strides, dilations)
+        self.arch = arch
+        self.out_indices = tuple(out_indices)
+        self.frozen_stages = frozen_stages
+        self.norm_eval = norm_eval
+        self.with_cp = with_cp
+        conv_norm = ConvNorm(norm_cfg or dict(type='InPlaceABN'))
+        slope = BLOCK_SLOPE if leaky_slope is None else leaky_slope
+
+        channels = int(64 * settings['width'])
+        self.space_to_depth = SpaceToDepth(4)
+        self.conv1 = conv_norm(
+            in_channels * 16, channels, 3, slope=STEM_SLOPE if leaky_slope is None else leaky_slope)
+        stage_channels = []
+        planes = channels
+        for i, (depth, kind) in enumerate(zip(settings['depths'], settings['blocks'])):
+            blocks = []
+            for j in range(depth):
+                blocks.append(BLOCKS[kind](
+                    channels, planes, strides[i] if j == 0 else 1, dilations[i], i < 3, slope,
+                    conv_norm))
+                channels = planes * BLOCKS[kind].expansion
+            self.add_module(f'layer{i + 1}', nn.Sequential(*blocks))
+            stage_channels.append(channels)
+            planes *= 2
+        self.out_channels = tuple(stage_channels[i] for i in self.out_indices)
+        self._freeze()
+
+    @property
+    def stages(self) -> list[nn.Sequential]:
+        """The four stages, `layer1` to `layer4`."""
+        return [getattr(self, f'layer{i}') for i in range(1, 5)]
+
+    def forward(self, x: Tensor) -> tuple[Tensor, ...]:
+        """Map images (N, C, H, W), RGB in [0, 1], to features (N, C_i, H / s_i, W / s_i).
+
+        The strides s_i are 4, 8, 16 and 32 with the default ``strides``; sizes are rounded up.
+
+        Raises:
+            ValueError: If a side is under 32 pixels.
+        """
+        h, w = x.shape[-2:]
+        if min(h, w) < MIN_SIZE:
+            raise ValueError(
+                f'TResNet needs images of at least {MIN_SIZE} x {MIN_SIZE} pixels, got {h} x {w}')
+        if h % 4 or w % 4:
+            x = F.pad(x, (0, -w % 4, 0, -h % 4))
+        x = self.conv1(self.space_to_depth(x))
+        outs = []
+        for i, stage in enumerate(self.stages[:max(self.out_indices) + 1]):
+            for block in stage:
+                x = self._run(block, x)
+            if i in self.out_indices:
+                outs.append(x)
+        return tuple(outs)
+
+    def train(self, mode: bool = True) -> 'TResNet':
+        """Set the mode, keeping frozen stages (and all norm layers if ``norm_eval``) in eval."""
+        super().train(mode)
+        if mode:
+            for module in self._frozen():
+                module.eval()
+            if self.norm_eval:
+                for module in self.modules():
+                    if isinstance(module, _BatchNorm):
+                        module.eval()
+        return self
+
+    def init_weights(self) -> None:
+        """Initialise by ``init_cfg``, or as the authors do (Kaiming normal, zero residuals)."""
+        if self.init_cfg is not None:
+            super().init_weights()
+            return
+        for module in self.modules():
+            if isinstance(module, nn.Conv2d):
+                nn.init.kaiming_normal_(module.weight, mode='fan_out', nonlinearity='leaky_relu')
+            elif isinstance(module, _BatchNorm):
+                nn.init.ones_(module.weight)
+                nn.init.zeros_(module.bias)
+        for stage in self.stages:
+            for block in stage:
+                nn.init.zeros_(block.last_norm.weight)
+        self._is_init = True
+
+    def _run(self, block: _Block, x: Tensor) -> Tensor:
+        if self.with_cp and self.training and x.requires_grad:
+            return checkpoint(block, x, use_reentrant=False, context_fn=lambda: (
+                nullcontext(), _statistics_kept(block)))
+        return block(x)
+
+    def _frozen(self) -> list[nn.Module]:
+        if self.frozen_stages < 0:
+            return []
+        return [self.conv1, *self.stages[:self.frozen_stages]]
+
+    def _freeze(self) -> None:
+        for module in self._frozen():
+            module.eval()
+            for parameter in module.parameters():
+                parameter.requires_grad = False
+
+
+def arch_settings(arch: str | dict) -> dict:
+    """Return depths, width and blocks of ``arch``, a key of `ARCHS` or a dict of those fields.
+
+    Raises:
+        ValueError: If the arch is unknown or a field is out of its range.
+    """
+    if isinstance(arch, str):
+        if arch not in ARCHS:
+            raise ValueError(f'unknown arch {arch!r}; known are {", ".join(ARCHS)}, or give a dict '
+                             'with depths, width and blocks')
+        return copy.deepcopy(ARCHS[arch])
+    settings = dict(width=1.0, blocks=EARLY_BASIC) | dict(arch)
+    unknown = set(settings) - {'depths', 'width', 'blocks'}
+    if unknown or 'depths' not in settings:
+        raise ValueError('a custom arch is a dict with depths, and optionally width and blocks, '
+                         f'got {dict(arch)}')
+    depths, blocks = settings['depths'], settings['blocks']
+    if len(depths) != 4 or min(depths) < 1:
+        raise ValueError(f'depths must be four numbers above 0, got {depths}')
+    if len(blocks) != 4 or set(blocks) - set(BLOCKS):
+        raise ValueError(f'blocks must be four of {tuple(BLOCKS)}, got {blocks}')
+    if int(64 * settings['width']) < 1:
+        raise ValueError(f'width must leave at least one channel of 64, got {settings["width"]}')
+    return settings
+
+
+def _check_stages(out_indices: tuple[int, ...], frozen_stages: int, strides: tuple[int, ...],
+                  dilations: tuple[int, ...]) -> None:
+    if not out_indices or set(out_indices) - set(range(4)):
+        raise ValueError(f'out_indices must be some of 0, 1, 2, 3, got {out_indices}')
+    if frozen_stages not in range(-1, 5):
+        raise ValueError(f'frozen_stages must be from -1 to 4, got {frozen_stages}')
+    if len(strides) != 4 or set(strides) - {1, 2}:
+        raise ValueError(f'strides must be four of 1 and 2, got {strides}')
+    if len(dilations) != 4 or min(dilations) < 1:
+        raise ValueError(f'dilations must be four numbers above 0, got {dilations}')
+
+
+@contextmanager
+def _statistics_kept(module: nn.Module):
+    """Let nothing count twice that a checkpointed ``module`` computes again for backward."""
+    norms = [m for m in module.modules() if isinstance(m, _BatchNorm) and m.training]
+    before = [(norm.momentum, norm.num_batches_tracked.clone()) for norm in norms]
+    for norm in norms:
+        norm.momentum = 0.0
+    try:
+        yield
+    finally:
+        for norm, (momentum, count) in zip(norms, before):
+            norm.momentum = momentum
+            norm.num_batches_tracked.copy_(count)
