@@ -1,0 +1,92 @@
+#!/usr/bin/env python
+"""Train a model, with the options that mmdet's tool has.
+
+Examples:
+    python tools/train.py configs/fcos_tresnet_m.py
+    python tools/train.py configs/fcos_tresnet_m.py --amp --work-dir work_dirs/a --resume
+    bash tools/dist_train.sh configs/fcos_tresnet_m.py 8 --auto-scale-lr
+"""
+from __future__ import annotations
+
+import argparse
+import sys
+from collections.abc import Sequence
+
+import torch
+from mmengine.config import Config
+from mmengine.registry import RUNNERS
+from mmengine.runner import Runner
+
+from tresnet_mm.engine import launch
+
+
+def parse_args(argv: Sequence[str] | None = None) -> argparse.Namespace:
+    """The command line."""
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument('config', help='config file')
+    parser.add_argument('--amp', action='store_true', help='automatic mixed precision')
+    parser.add_argument('--auto-scale-lr', action='store_true',
+                        help='scale the learning rate with the batch size of all processes')
+    parser.add_argument('--resume', nargs='?', const='auto', metavar='CHECKPOINT',
+                        help='go on from a checkpoint; without a name, from the latest one')
+    launch.add_common_arguments(parser)
+    return parser.parse_args(argv)
+
+
+def set_amp(cfg: Config) -> None:
+    """Train in mixed precision with a dynamic loss scale."""
+    if not torch.cuda.is_available():
+        raise ValueError('--amp scales gradients on a GPU, and PyTorch sees none here')
+    cfg.optim_wrapper.type = 'AmpOptimWrapper'
+    cfg.optim_wrapper.loss_scale = 'dynamic'
+
+
+def set_auto_scale_lr(cfg: Config) -> None:
+    """Scale the learning rate by batch size / base batch size."""
+    if 'base_batch_size' not in cfg.get('auto_scale_lr', {}):
+        raise ValueError('--auto-scale-lr needs auto_scale_lr=dict(base_batch_size=...) in the '
+                         f'config, and {cfg.filename} has none')
+    cfg.auto_scale_lr.enable = True
+
+
+def set_resume(cfg: Config, checkpoint: str) -> None:
+    """Resume from a checkpoint, or with ``'auto'`` from the latest in the work dir."""
+    cfg.resume = True
+    cfg.load_from = None if checkpoint == 'auto' else checkpoint
+
+
+def build_config(args: argparse.Namespace) -> Config:
+    """The config that the command line describes, with the files that it names checked.
+
+    Raises:
+        FileNotFoundError: If the config, a checkpoint or an annotation file does not exist.
+        ValueError: If an option does not fit the config or the machine.
+    """
+    cfg = launch.load_config(args)
+    if args.amp:
+        set_amp(cfg)
+    if args.auto_scale_lr:
+        set_auto_scale_lr(cfg)
+    if args.resume is not None:
+        set_resume(cfg, args.resume)
+    if cfg.get('load_from'):
+        launch.check_checkpoint(cfg.load_from)
+    launch.check_annotation_files(cfg, 'train_dataloader', 'val_dataloader')
+    return cfg
+
+
+def main() -> None:
+    """Build the runner and train."""
+    args = parse_args()
+    try:
+        cfg = build_config(args)
+    except (FileNotFoundError, ValueError) as error:
+        sys.exit(f'train.py: error: {error}')
+    launch.set_up_processes(cfg, args.local_rank)
+    runner = Runner.from_cfg(cfg) if 'runner_type' not in cfg else RUNNERS.build(cfg)
+    runner.train()
+
+
+if __name__ == '__main__':
+    main()

@@ -1,0 +1,104 @@
+"""From a command line to a runner's config: what ``tools/train.py`` and ``tools/test.py`` share."""
+from __future__ import annotations
+
+import argparse
+import os
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+import torch
+from mmengine.config import Config, DictAction
+
+CFG_OPTIONS_HELP = ('changes to the config, as key=value with dotted keys; lists as key="[a,b]" or '
+                    'key=a,b, tuples in quotation marks without spaces')
+
+
+def add_common_arguments(parser: argparse.ArgumentParser) -> None:
+    """Add the options that training and testing have in common, named as mmdet names them."""
+    parser.add_argument('--work-dir', help='folder for logs and results '
+                        "(default: the config's, or work_dirs/CONFIG)")
+    parser.add_argument('--cfg-options', nargs='+', action=DictAction, help=CFG_OPTIONS_HELP)
+    parser.add_argument('--launcher', choices=['none', 'pytorch', 'slurm', 'mpi'], default='none',
+                        help='how the processes were started (default: %(default)s)')
+    parser.add_argument('--local_rank', '--local-rank', type=int, default=0,
+                        help=argparse.SUPPRESS)  # given by torch.distributed.launch
+
+
+def load_config(args: argparse.Namespace) -> Config:
+    """The config of ``args.config`` with the common options applied; nothing is built or written.
+
+    Raises:
+        FileNotFoundError: If the config file does not exist.
+    """
+    if not Path(args.config).is_file():
+        raise FileNotFoundError(f'config file {args.config} does not exist')
+    cfg = Config.fromfile(args.config)
+    cfg.launcher = args.launcher
+    if args.cfg_options is not None:
+        cfg.merge_from_dict(args.cfg_options)
+    if args.work_dir is not None:
+        cfg.work_dir = args.work_dir
+    elif cfg.get('work_dir') is None:
+        cfg.work_dir = os.path.join('work_dirs', Path(args.config).stem)
+    return cfg
+
+
+def check_checkpoint(path: str) -> None:
+    """Raise FileNotFoundError for a local checkpoint that is not there; URLs are left alone."""
+    if '://' not in path and not Path(path).is_file():
+        raise FileNotFoundError(f'checkpoint {path} does not exist')
+
+
+def check_annotation_files(cfg: Config, *loaders: str) -> None:
+    """See that the local annotation files of some dataloaders exist, before anything is built.
+
+    Args:
+        cfg: The config.
+        loaders: Keys such as ``'train_dataloader'``; those that the config lacks are left out.
+
+    Raises:
+        FileNotFoundError: Naming the file and how to point to another folder.
+    """
+    for loader in loaders:
+        for dataset in _datasets((cfg.get(loader) or {}).get('dataset')):
+            ann_file = dataset.get('ann_file')
+            if not isinstance(ann_file, str) or not ann_file:
+                continue
+            path = os.path.join(dataset.get('data_root') or '', ann_file)
+            if '://' not in path and not os.path.exists(path):
+                raise FileNotFoundError(
+                    f'annotation file {path} of {loader} does not exist: set COCO_ROOT to the '
+                    f'folder that holds it (now {os.environ.get("COCO_ROOT", "not set")}), or '
+                    f'{loader}.dataset.data_root')
+
+
+def _datasets(cfg: Mapping[str, Any] | None) -> Iterator[Mapping[str, Any]]:
+    """The dataset configs inside wrappers (``dataset``) and concatenations (``datasets``)."""
+    if not isinstance(cfg, Mapping):
+        return
+    yield cfg
+    yield from _datasets(cfg.get('dataset'))
+    for part in cfg.get('datasets') or ():
+        yield from _datasets(part)
+
+
+def set_up_processes(cfg: Config, local_rank: int) -> None:
+    """Prepare several processes, also where there is no GPU.
+
+    mmengine starts its process group on CUDA devices and gives the data-parallel wrapper a device
+    index. Without CUDA, the group is started here with gloo and the wrapper gets no index.
+
+    Args:
+        cfg: The config, with ``launcher`` set; changed in place.
+        local_rank: Rank on this machine, used where the launcher does not set ``LOCAL_RANK``.
+    """
+    os.environ.setdefault('LOCAL_RANK', str(local_rank))
+    if cfg.launcher != 'pytorch' or torch.cuda.is_available():
+        return
+    cfg.merge_from_dict({'env_cfg.dist_cfg.backend': 'gloo'})
+    wrapper = cfg.get('model_wrapper_cfg') or dict(
+        type='MMDistributedDataParallel', broadcast_buffers=False,
+        find_unused_parameters=cfg.get('find_unused_parameters', False))
+    cfg.model_wrapper_cfg = dict(wrapper, device_ids=None)
+    torch.distributed.init_process_group('gloo')
