@@ -1,3 +1,19 @@
-"""Datasets of TResNet models."""
+"""Datasets and transforms of TResNet models."""
 
-__all__: list[str] = []
+from .coco_multilabel import CocoMultiLabel
+from .custom_multilabel import CustomMultiLabel
+from .mixup import mixup_collate
+from .multilabel_dataset import MultiLabelDataset
+from .transforms import ColorCutout, LoadImageChecked, PackMultiLabelInputs
+from .voc_multilabel import VOCMultiLabel
+
+__all__ = [
+    'CocoMultiLabel',
+    'ColorCutout',
+    'CustomMultiLabel',
+    'LoadImageChecked',
+    'MultiLabelDataset',
+    'PackMultiLabelInputs',
+    'VOCMultiLabel',
+    'mixup_collate',
+]

@@ -1,0 +1,99 @@
+"""What the multi-label datasets share: class lists, label storage, empty images."""
+
+from collections.abc import Mapping, Sequence
+
+from mmengine.dataset import BaseDataset
+
+
+class MultiLabelDataset(BaseDataset):
+    """Images with any number of labels each.
+
+    A record is ``dict(img_path, img_id, gt_labels, unknown_labels)``: the two label fields are
+    sorted lists of class indices, so that a record stays small with thousands of classes; the
+    packing transform spreads them to a vector. Records are kept pickled in one array
+    (``serialize_data``, on by default), which loader processes share instead of copying.
+
+    Sub-classes implement ``load_data_list`` and call :meth:`_record` and :meth:`_select`.
+
+    Args:
+        ann_file: Annotation file, relative to ``data_root`` or absolute.
+        metainfo: May hold ``classes``, a sequence of names, which then decides which classes are
+            used and in which order.
+        data_root: Folder that relative paths start from.
+        data_prefix: ``dict(img=FOLDER)``, the folder of the images.
+        keep_empty: Keep images that have no label. Unlike mmdet's ``filter_empty_gt`` this holds
+            in training and in testing alike.
+        backend_args: Arguments of mmengine's file backend for the annotation file.
+        **kwargs: Arguments of :class:`mmengine.dataset.BaseDataset`.
+    """
+
+    def __init__(
+        self,
+        ann_file: str,
+        metainfo: Mapping | None = None,
+        data_root: str = '',
+        data_prefix: Mapping = dict(img=''),
+        keep_empty: bool = False,
+        backend_args: dict | None = None,
+        **kwargs,
+    ) -> None:
+        if 'img' not in data_prefix:
+            raise ValueError(
+                f'data_prefix must name the image folder as dict(img=FOLDER), got {data_prefix}'
+            )
+        self.keep_empty = keep_empty
+        self.backend_args = backend_args
+        super().__init__(
+            ann_file=ann_file,
+            metainfo=metainfo,
+            data_root=data_root,
+            data_prefix=dict(data_prefix),
+            **kwargs,
+        )
+
+    @property
+    def classes(self) -> tuple[str, ...]:
+        """Names of the classes, in the order of the label vector."""
+        return tuple(self._metainfo['classes'])
+
+    def get_data_info(self, idx: int) -> dict:
+        """Get a record, with ``sample_idx`` and the ``num_classes`` that packing needs."""
+        info = super().get_data_info(idx)
+        info['num_classes'] = len(self._metainfo['classes'])
+        return info
+
+    def get_cat_ids(self, idx: int) -> list[int]:
+        """Class indices of an image, as mmengine's ``ClassBalancedDataset`` asks for them."""
+        return self.get_data_info(idx)['gt_labels']
+
+    def _set_classes(self, classes: Sequence[str]) -> dict[str, int]:
+        """Use ``classes``; returns the index of each. Raises ValueError for repeated names."""
+        index = {name: i for i, name in enumerate(classes)}
+        if len(index) != len(classes):
+            repeated = sorted({name for name in classes if list(classes).count(name) > 1})
+            raise ValueError(f'{self.ann_file}: class names are repeated: {repeated}')
+        if not index:
+            raise ValueError(f'{self.ann_file}: the class list is empty')
+        self._metainfo['classes'] = tuple(classes)
+        return index
+
+    @staticmethod
+    def _record(img_path: str, img_id, labels: set[int], unknown: set[int] = frozenset()) -> dict:
+        """Build a record; a class that is both present and unknown is present."""
+        return dict(
+            img_path=img_path,
+            img_id=img_id,
+            gt_labels=sorted(labels),
+            unknown_labels=sorted(unknown - labels),
+        )
+
+    def _select(self, records: list[dict]) -> list[dict]:
+        """Leave out images that nothing is known about, unless ``keep_empty``."""
+        if not self.keep_empty:
+            records = [r for r in records if r['gt_labels'] or r['unknown_labels']]
+        if not records:
+            raise ValueError(
+                f'{self.ann_file}: no image with a label'
+                + ('' if self.keep_empty else '; keep_empty=True keeps those without')
+            )
+        return records
