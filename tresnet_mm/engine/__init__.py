@@ -1,5 +1,14 @@
 """Hooks and switches that mmengine lacks."""
 
 from . import sync_bn  # noqa: F401
+from .auto_amp_optim_wrapper import auto_amp_optim_wrapper
+from .best_weights_hook import BestWeightsHook
+from .one_cycle_from_lr import OneCycleFromLR
+from .plain_and_ema_eval_hook import PlainAndEMAEvalHook
 
-__all__: list[str] = []
+__all__ = [
+    'BestWeightsHook',
+    'OneCycleFromLR',
+    'PlainAndEMAEvalHook',
+    'auto_amp_optim_wrapper',
+]

@@ -1,0 +1,31 @@
+"""One-cycle schedule whose peak is the optimiser's own learning rate."""
+
+from mmengine.optim import OneCycleLR, OptimWrapper
+from mmengine.registry import PARAM_SCHEDULERS
+from torch.optim import Optimizer
+
+
+@PARAM_SCHEDULERS.register_module()
+class OneCycleFromLR(OneCycleLR):
+    """mmengine's ``OneCycleLR`` with ``eta_max`` taken from each parameter group's ``lr``.
+
+    ``OneCycleLR`` overwrites the learning rates with its own ``eta_max``, so that automatic
+    scaling with the batch size, ``lr_mult`` and a changed ``optimizer.lr`` have no effect and
+    nothing says so. Here they set the peak.
+
+    The cycle's length is ``end - begin``, or ``total_steps``; training may stop before its end,
+    as ASL's recipe does (80 epochs laid out, 40 run).
+
+    Args:
+        optimizer: The optimiser, its groups holding the peak learning rates.
+        **kwargs: Arguments of :class:`mmengine.optim.OneCycleLR` but ``eta_max``.
+    """
+
+    def __init__(self, optimizer: Optimizer | OptimWrapper, *args, **kwargs) -> None:
+        if 'eta_max' in kwargs:
+            raise ValueError(
+                'OneCycleFromLR takes its peak from the optimizer: set optimizer.lr '
+                f'to {kwargs["eta_max"]} instead of eta_max'
+            )
+        kwargs['eta_max'] = [group['lr'] for group in optimizer.param_groups]
+        super().__init__(optimizer, *args, **kwargs)
