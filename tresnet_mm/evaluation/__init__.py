@@ -1,3 +1,14 @@
 """Evaluation of TResNet models."""
+from .dump_multilabel_scores import DumpMultiLabelScores
+from .multilabel_metric import (
+    MultiLabelMetric,
+    average_precision,
+    multilabel_scores,
+    precision_recall_f1,
+)
+from .thresholds import best_f1_thresholds, load_thresholds, save_thresholds
 
-__all__: list[str] = []
+__all__ = [
+    'DumpMultiLabelScores', 'MultiLabelMetric', 'average_precision', 'best_f1_thresholds',
+    'load_thresholds', 'multilabel_scores', 'precision_recall_f1', 'save_thresholds'
+]

@@ -1,5 +1,17 @@
 """Models: the backbone, its layers and losses, heads, and whole networks."""
 
+from . import losses
+from .heads import MLDecoderHead, MultiLabelLinearHead
+from .multilabel_classifier import MultiLabelClassifier
+from .multilabel_tta import MultiLabelTTAModel
 from .tresnet import ARCHS, TResNet
 
-__all__ = ['ARCHS', 'TResNet']
+__all__ = [
+    'ARCHS',
+    'MLDecoderHead',
+    'MultiLabelClassifier',
+    'MultiLabelLinearHead',
+    'MultiLabelTTAModel',
+    'TResNet',
+    'losses',
+]

@@ -1,3 +1,6 @@
 """Heads of TResNet models."""
+from .ml_decoder_head import MLDecoderHead
+from .multilabel_head import MultiLabelHead
+from .multilabel_linear_head import MultiLabelLinearHead
 
-__all__: list[str] = []
+__all__ = ['MLDecoderHead', 'MultiLabelHead', 'MultiLabelLinearHead']

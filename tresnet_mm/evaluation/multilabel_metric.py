@@ -1,0 +1,253 @@
+"""Multi-label measures: mAP, and precision, recall and F1 per class and overall."""
+from collections.abc import Sequence
+from typing import Any, Literal
+
+import numpy as np
+from mmengine.evaluator import BaseMetric
+from mmengine.logging import print_log
+from mmengine.registry import METRICS
+
+from .thresholds import Thresholds, load_thresholds
+
+EmptyClasses = Literal['skip', 'zero']
+
+
+def average_precision(scores: np.ndarray, targets: np.ndarray) -> np.ndarray:
+    """Average precision of each class, without interpolation.
+
+    The mean over the positives of the precision at the rank of each. Images with equal scores
+    cannot be ranked, so they enter together, at the precision behind the last of them (as in
+    scikit-learn): the result does not depend on the order of the images.
+
+    Args:
+        scores: (N, C), any monotone scores.
+        targets: (N, C) of 1 present, 0 absent, -1 unknown (left out).
+
+    Returns:
+        (C,) in [0, 1], NaN for a class without positives.
+    """
+    result = np.full(scores.shape[1], np.nan)
+    for c in range(scores.shape[1]):
+        column, target = scores[:, c], targets[:, c]
+        known = target != -1
+        if not known.all():
+            column, target = column[known], target[known]
+        positives = np.count_nonzero(target)
+        if not positives:
+            continue
+        order = np.argsort(column)[::-1]
+        column = column[order]
+        last = np.flatnonzero(np.append(column[1:] != column[:-1], True))  # of each run of equals
+        hits = np.cumsum(target[order] == 1)[last]
+        result[c] = (np.diff(hits, prepend=0) * hits / (last + 1)).sum() / positives
+    return result
+
+
+def precision_recall_f1(predicted: np.ndarray, targets: np.ndarray,
+                        empty_classes: EmptyClasses = 'skip') -> dict[str, float]:
+    """Precision, recall and F1 of hard predictions, per class and overall, in percent.
+
+    Precision is 0 where nothing is predicted. Unknown targets count neither way.
+
+    Args:
+        predicted: boolean (N, C).
+        targets: (N, C) of 1, 0 and -1 (unknown).
+        empty_classes: whether classes without positives are left out of the per-class means
+            (``skip``) or count as 0 (``zero``). The overall figures always count their false
+            alarms.
+
+    Returns:
+        ``CP``, ``CR``: means over classes; ``CF1``: harmonic mean of these two, as published;
+        ``CF1_per_class``: mean over classes of each one's F1, as ASL's script has it; ``OP``,
+        ``OR``, ``OF1``: over all decisions.
+    """
+    positive = targets == 1
+    hits = (predicted & positive).sum(0)
+    alarms = (predicted & (targets != -1)).sum(0)
+    positives = positive.sum(0)
+    counted = positives > 0
+    precision, recall = _ratio(hits, alarms), _ratio(hits, positives)
+    f1 = _ratio(2 * hits, alarms + positives)
+    if empty_classes == 'zero':
+        precision, recall, f1 = (np.where(counted, v, 0) for v in (precision, recall, f1))
+        counted = np.ones_like(counted)
+    cp, cr, cf1 = (100 * v[counted].mean() if counted.any() else np.nan
+                   for v in (precision, recall, f1))
+    op, overall = 100 * _ratio(hits.sum(), alarms.sum()), 100 * _ratio(hits.sum(), positives.sum())
+    result = dict(CP=cp, CR=cr, CF1=_ratio(2 * cp * cr, cp + cr), CF1_per_class=cf1,
+                  OP=op, OR=overall, OF1=_ratio(2 * op * overall, op + overall))
+    return {name: float(value) for name, value in result.items()}
+
+
+def multilabel_scores(scores: np.ndarray, targets: np.ndarray, thresholds: Thresholds = 0.5,
+                      top_k: int | None = 3,
+                      empty_classes: EmptyClasses = 'skip') -> dict[str, float]:
+    """All multi-label measures of one set of predictions, in percent.
+
+    Args:
+        scores: (N, C) probabilities.
+        targets: (N, C) of 1 present, 0 absent, -1 unknown (left out).
+        thresholds: a class is predicted where ``score > threshold``; see
+            :func:`load_thresholds` for the forms.
+        top_k: also measure predicting the ``top_k`` classes of highest score (the first of equal
+            ones) whatever the score; None leaves that out.
+        empty_classes: see :func:`precision_recall_f1`; holds for the mAP too.
+
+    Returns:
+        ``mAP``, the names of :func:`precision_recall_f1`, and these with ``_top{k}`` appended.
+
+    Raises:
+        ValueError: shapes that differ, NaN scores, or targets other than 1, 0 and -1.
+    """
+    _check(scores, targets, empty_classes)
+    ap = average_precision(scores, targets)
+    if empty_classes == 'zero':
+        ap = np.nan_to_num(ap)
+    result = dict(mAP=float(100 * np.nanmean(ap)) if np.isfinite(ap).any() else float('nan'))
+    predicted = scores > load_thresholds(thresholds, scores.shape[1])
+    result.update(precision_recall_f1(predicted, targets, empty_classes))
+    if top_k is not None:
+        top = np.argsort(-scores, axis=1, kind='stable')[:, :top_k]
+        predicted = np.zeros(scores.shape, dtype=bool)
+        np.put_along_axis(predicted, top, True, axis=1)
+        at_top = precision_recall_f1(predicted, targets, empty_classes)
+        result.update({f'{name}_top{top_k}': value for name, value in at_top.items()})
+    return result
+
+
+def _ratio(a: Any, b: Any) -> Any:
+    """``a / b``, 0 where b is 0."""
+    b = np.asarray(b, dtype=np.float64)
+    return np.divide(a, b, out=np.zeros_like(b), where=b != 0)
+
+
+def _check(scores: np.ndarray, targets: np.ndarray, empty_classes: str) -> None:
+    if scores.ndim != 2 or scores.shape != targets.shape:
+        raise ValueError('scores and targets must have the same shape (images, classes), got '
+                         f'{scores.shape} and {targets.shape}')
+    if empty_classes not in ('skip', 'zero'):
+        raise ValueError(f"empty_classes must be 'skip' or 'zero', got {empty_classes!r}")
+    bad = np.flatnonzero(np.isnan(scores).any(axis=1))
+    if len(bad):
+        raise ValueError(f'{len(bad)} of {len(scores)} images have NaN scores, the first is '
+                         f'image {bad[0]}')
+    if not ((targets == 0) | (targets == 1) | (targets == -1)).all():
+        raise ValueError('targets must be 1 (present), 0 (absent) or -1 (unknown) to be evaluated')
+
+
+@METRICS.register_module()
+class MultiLabelMetric(BaseMetric):
+    """Multi-label measures of a data set, see :func:`multilabel_scores`.
+
+    Keeps the scores (float32) and targets (int8) of each image, nothing else. In a distributed
+    run the images a sampler adds to even out the ranks are dropped again, so the result is that of
+    one process.
+
+    Args:
+        thresholds: as in :func:`multilabel_scores`.
+        top_k: as in :func:`multilabel_scores`.
+        empty_classes: what happens to classes without positives: ``skip`` leaves them out and
+            says so in the log, ``zero`` counts their AP, precision and recall as 0.
+        skip_unlabelled: leave images without any positive out, as the COCO protocol does; for
+            data sets that keep them, such as mmdet's.
+        classwise: print a table of each class's AP, thresholded precision and recall.
+        collect_device: see ``BaseMetric``.
+        prefix: see ``BaseMetric``.
+        collect_dir: see ``BaseMetric``.
+    """
+
+    default_prefix = 'multi-label'
+
+    def __init__(self, thresholds: Thresholds = 0.5, top_k: int | None = 3,
+                 empty_classes: EmptyClasses = 'skip', skip_unlabelled: bool = False,
+                 classwise: bool = True, collect_device: str = 'cpu', prefix: str | None = None,
+                 collect_dir: str | None = None):
+        super().__init__(collect_device, prefix, collect_dir)
+        self.thresholds = thresholds
+        self.top_k = top_k
+        self.empty_classes = empty_classes
+        self.skip_unlabelled = skip_unlabelled
+        self.classwise = classwise
+
+    def process(self, data_batch: Any, data_samples: Sequence[dict]) -> None:
+        """Store ``pred_scores`` and ``gt_labels`` of a batch.
+
+        Raises:
+            ValueError: a field is missing, or numbers of classes or targets do not fit.
+        """
+        for sample in data_samples:
+            name = str(sample.get('img_path') or sample.get('img_id', 'an image'))
+            fields = {}
+            for field in ('pred_scores', 'gt_labels'):
+                if field not in sample:
+                    raise ValueError(f'{name} has no {field}; {type(self).__name__} needs both '
+                                     'pred_scores and gt_labels')
+                value = sample[field]
+                fields[field] = np.asarray(value.cpu() if hasattr(value, 'cpu') else value)
+            scores, targets = fields['pred_scores'], fields['gt_labels']
+            if scores.shape != targets.shape:
+                raise ValueError(f'{name} has {scores.size} pred_scores, but {targets.size} '
+                                 'gt_labels; model and dataset differ in classes')
+            if not np.isin(targets, (-1, 0, 1)).all():
+                raise ValueError(f'gt_labels of {name} must be 1, 0 or -1 (unknown), got '
+                                 f'{np.unique(targets)[:5]}')
+            self.results.append((scores.astype(np.float32), targets.astype(np.int8), name))
+
+    def compute_metrics(self, results: list) -> dict[str, float]:
+        """Compute the measures of all images."""
+        scores, targets, _ = stack_results(results)
+        if self.skip_unlabelled:
+            labelled = (targets == 1).any(axis=1)
+            scores, targets = scores[labelled], targets[labelled]
+        classes = class_names(self.dataset_meta, scores.shape[1])
+        thresholds = load_thresholds(self.thresholds, scores.shape[1], classes)
+        empty = np.flatnonzero((targets != 1).all(axis=0))
+        result = multilabel_scores(scores, targets, thresholds, self.top_k, self.empty_classes)
+        if self.classwise:
+            print_log(class_table(scores, targets, classes, thresholds), logger='current')
+        if len(empty):
+            verb = 'left out of' if self.empty_classes == 'skip' else 'counted as 0 in'
+            names = ', '.join(classes[c] for c in empty[:10])
+            more = ', ...' if len(empty) > 10 else ''
+            print_log(f'{len(empty)} of {len(classes)} classes have no positive among '
+                      f'{len(scores)} images and are {verb} mAP, CP, CR and CF1: {names}{more}',
+                      logger='current')
+        return result
+
+
+def stack_results(results: list) -> tuple[np.ndarray, np.ndarray, list[str]]:
+    """Return scores (N, C) float32, targets (N, C) int8 and image names of collected results."""
+    if not results:
+        raise ValueError('no image was evaluated: the dataset is empty')
+    scores, targets, names = zip(*results, strict=True)
+    return np.stack(scores), np.stack(targets), list(names)
+
+
+def class_names(dataset_meta: dict | None, num_classes: int) -> list[str]:
+    """Class names from the dataset's metainfo, or the indices where it has none.
+
+    Raises:
+        ValueError: the dataset has another number of classes than the scores.
+    """
+    classes = (dataset_meta or {}).get('classes')
+    if classes is None:
+        return [str(c) for c in range(num_classes)]
+    if len(classes) != num_classes:
+        raise ValueError(f'the model gives {num_classes} scores per image, but the dataset has '
+                         f'{len(classes)} classes')
+    return list(classes)
+
+
+def class_table(scores: np.ndarray, targets: np.ndarray, classes: Sequence[str],
+                thresholds: np.ndarray) -> str:
+    """Format AP, precision and recall (at the thresholds) of each class, in percent."""
+    positive, predicted = targets == 1, scores > thresholds
+    hits = (predicted & positive).sum(0)
+    columns = (100 * average_precision(scores, targets),
+               100 * _ratio(hits, (predicted & (targets != -1)).sum(0)),
+               100 * _ratio(hits, positive.sum(0)))
+    width = max(len('class'), *map(len, classes))
+    lines = ['', f'{"class":{width}}  positives     AP  precision  recall']
+    for name, count, ap, precision, recall in zip(classes, positive.sum(0), *columns, strict=True):
+        lines.append(f'{name:{width}}  {count:9d}  {ap:5.1f}  {precision:9.1f}  {recall:6.1f}')
+    return '\n'.join(lines)

@@ -1,0 +1,144 @@
+"""ML-Decoder: class groups look at the feature map by cross-attention."""
+from collections.abc import Sequence
+
+import torch
+import torch.nn as nn
+import torch.nn.functional as F
+from mmengine.registry import MODELS
+from torch import Tensor
+
+from .multilabel_head import MultiLabelHead
+
+MAX_DEFAULT_GROUPS = 100
+
+
+class CrossAttention(nn.Module):
+    """Multi-head attention of queries to a memory that serves as key and value.
+
+    Parameters are named as in ``nn.MultiheadAttention``. Unlike there, the queries may come
+    without a batch dimension: then they are projected once for the whole batch.
+
+    Args:
+        embed_dims: channels; a multiple of ``num_heads``.
+        num_heads: attention heads.
+        dropout: dropout rate of the attention weights in training.
+    """
+
+    def __init__(self, embed_dims: int, num_heads: int, dropout: float):
+        super().__init__()
+        self.num_heads = num_heads
+        self.dropout = dropout
+        self.in_proj_weight = nn.Parameter(torch.empty(3 * embed_dims, embed_dims))
+        self.in_proj_bias = nn.Parameter(torch.zeros(3 * embed_dims))
+        self.out_proj = nn.Linear(embed_dims, embed_dims)
+        nn.init.xavier_uniform_(self.in_proj_weight)
+        nn.init.zeros_(self.out_proj.bias)
+
+    def forward(self, query: Tensor, memory: Tensor, valid: Tensor | None) -> Tensor:
+        """Attend.
+
+        Args:
+            query: (Q, C), the same for every image, or (N, Q, C).
+            memory: (N, L, C).
+            valid: boolean (N, L), positions that may be attended to; None means all.
+
+        Returns:
+            (N, Q, C).
+        """
+        batch, _, dims = memory.shape
+        q = F.linear(query, self.in_proj_weight[:dims], self.in_proj_bias[:dims])
+        kv = F.linear(memory, self.in_proj_weight[dims:], self.in_proj_bias[dims:])
+        k, v = kv.chunk(2, dim=-1)
+        q = q.expand(batch, -1, -1)
+        # N, positions, C -> N, heads, positions, C / heads
+        q, k, v = (t.unflatten(-1, (self.num_heads, -1)).transpose(1, 2) for t in (q, k, v))
+        mask = None if valid is None else valid[:, None, None, :]
+        x = F.scaled_dot_product_attention(q, k, v, attn_mask=mask,
+                                           dropout_p=self.dropout if self.training else 0.0)
+        return self.out_proj(x.transpose(1, 2).flatten(2))
+
+
+@MODELS.register_module()
+class MLDecoderHead(MultiLabelHead):
+    """ML-Decoder (arXiv 2111.12933, section 2): group queries, cross-attention, group linear.
+
+    One transformer decoder layer without self-attention. Every group query attends to the feature
+    map, and its output gives ``ceil(num_classes / num_groups)`` logits by a matrix of its own, in
+    class order; what exceeds ``num_classes`` is cut off. Works on feature maps of any size.
+
+    Args:
+        num_classes: number of classes.
+        in_channels: channels of the last feature map.
+        num_groups: group queries; default ``min(num_classes, 100)``. Need not divide the classes.
+        embed_dims: channels of the decoder.
+        num_heads: attention heads; must divide ``embed_dims``.
+        feedforward_channels: hidden width of the feed-forward network.
+        dropout: dropout rate in training.
+        init_cfg: MMEngine initialisation config; default: the layers' own.
+        **kwargs: ``loss``, ``thresholds``, ``check_finite`` of :class:`MultiLabelHead`.
+    """
+
+    def __init__(self, num_classes: int, in_channels: int, num_groups: int | None = None,
+                 embed_dims: int = 768, num_heads: int = 8, feedforward_channels: int = 2048,
+                 dropout: float = 0.1, init_cfg: dict | list | None = None, **kwargs):
+        super().__init__(num_classes, in_channels, init_cfg=init_cfg, **kwargs)
+        if num_groups is None:
+            num_groups = min(num_classes, MAX_DEFAULT_GROUPS)
+        if not 1 <= num_groups <= num_classes:
+            raise ValueError(f'num_groups must lie between 1 and num_classes={num_classes}, '
+                             f'got {num_groups}')
+        if embed_dims % num_heads:
+            raise ValueError(f'embed_dims={embed_dims} must be a multiple of num_heads={num_heads}')
+        self.num_groups = num_groups
+        self.embed = nn.Linear(in_channels, embed_dims)
+        self.query_embed = nn.Embedding(num_groups, embed_dims)
+        self.query_embed.weight.requires_grad_(False)  # section 2.2: fixed queries do as well
+        self.cross_attn = CrossAttention(embed_dims, num_heads, dropout)
+        self.norm1 = nn.LayerNorm(embed_dims)
+        self.norm2 = nn.LayerNorm(embed_dims)
+        self.norm3 = nn.LayerNorm(embed_dims)
+        self.linear1 = nn.Linear(embed_dims, feedforward_channels)
+        self.linear2 = nn.Linear(feedforward_channels, embed_dims)
+        self.dropout = nn.Dropout(dropout)
+        self.group_fc = GroupLinear(num_groups, embed_dims, num_classes)
+
+    def forward(self, feats: Sequence[Tensor] | Tensor, valid: Tensor | None = None) -> Tensor:
+        """See :meth:`MultiLabelHead.forward`."""
+        x = self.last_map(feats)
+        memory = F.relu(self.embed(x.flatten(2).transpose(1, 2)))  # N, H*W, embed_dims
+        if valid is not None:
+            valid = valid.to(x.device).flatten(1)
+        query = self.query_embed.weight
+        if self.training and self.dropout.p > 0:
+            # each image draws its own dropout; otherwise all share one query, normalised and
+            # projected once
+            query = query.expand(len(x), -1, -1)
+        tgt = self.norm1(query + self.dropout(query))
+        tgt = self.norm2(tgt + self.dropout(self.cross_attn(tgt, memory, valid)))
+        hidden = self.dropout(F.relu(self.linear1(tgt)))
+        tgt = self.norm3(tgt + self.dropout(self.linear2(hidden)))
+        return self.group_fc(tgt)
+
+
+class GroupLinear(nn.Module):
+    """Each group's vector gives the logits of its classes by its own matrix (section 2.3).
+
+    Args:
+        num_groups: groups G.
+        in_features: channels C.
+        num_classes: logits in all; group g gives classes ``g*F`` to ``(g+1)*F - 1`` with
+            ``F = ceil(num_classes / num_groups)``.
+    """
+
+    def __init__(self, num_groups: int, in_features: int, num_classes: int):
+        super().__init__()
+        per_group = -(-num_classes // num_groups)
+        self.weight = nn.Parameter(torch.empty(num_groups, in_features, per_group))
+        self.bias = nn.Parameter(torch.zeros(num_classes))
+        for matrix in self.weight:  # as a 3-d tensor its fans would be wrong
+            nn.init.xavier_normal_(matrix.data)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Map (N, G, C) to logits (N, num_classes)."""
+        logits = torch.bmm(x.transpose(0, 1), self.weight)  # G, N, F
+        return logits.transpose(0, 1).flatten(1)[:, :len(self.bias)] + self.bias

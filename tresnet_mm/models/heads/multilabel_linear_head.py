@@ -1,0 +1,44 @@
+"""Global average pooling and a linear layer."""
+from collections.abc import Sequence
+
+import torch.nn as nn
+from mmengine.registry import MODELS
+from torch import Tensor
+
+from .multilabel_head import MultiLabelHead
+
+
+@MODELS.register_module()
+class MultiLabelLinearHead(MultiLabelHead):
+    """Mean over space, then one linear layer (the head of ASL's published networks).
+
+    Args:
+        num_classes: number of classes.
+        in_channels: channels of the last feature map.
+        bottleneck_channels: if given, a linear layer to that many channels comes first, without
+            an activation between (the published OpenImages network has 512).
+        init_cfg: default: linear layers N(0, 0.01), biases 0.
+        **kwargs: ``loss``, ``thresholds``, ``check_finite`` of :class:`MultiLabelHead`.
+    """
+
+    def __init__(self, num_classes: int, in_channels: int, bottleneck_channels: int | None = None,
+                 init_cfg: dict | list | None = None, **kwargs):
+        if init_cfg is None:
+            init_cfg = dict(type='Normal', layer='Linear', std=0.01)
+        super().__init__(num_classes, in_channels, init_cfg=init_cfg, **kwargs)
+        if bottleneck_channels is not None:
+            self.embedding = nn.Linear(in_channels, bottleneck_channels)
+        self.fc = nn.Linear(bottleneck_channels or in_channels, num_classes)
+        self.bottleneck_channels = bottleneck_channels
+
+    def forward(self, feats: Sequence[Tensor] | Tensor, valid: Tensor | None = None) -> Tensor:
+        """See :meth:`MultiLabelHead.forward`."""
+        x = self.last_map(feats)
+        if valid is None:
+            x = x.mean(dim=(2, 3))
+        else:
+            weights = valid.to(x).unsqueeze(1)  # N, 1, H, W
+            x = (x * weights).sum(dim=(2, 3)) / weights.sum(dim=(2, 3))
+        if self.bottleneck_channels is not None:
+            x = self.embedding(x)
+        return self.fc(x)
