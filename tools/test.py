@@ -22,8 +22,10 @@ from mmengine.runner import Runner
 from tresnet_mm.engine import launch
 
 COCO_METRICS = ('CocoMetric', 'FasterCocoMetric')
-# suffix of --out -> metric that writes such a file beside the config's own
-DUMPERS = {'.pkl': 'DumpDetResults', '.pickle': 'DumpDetResults', '.npz': 'DumpMultiLabelScores'}
+# suffix of --out -> metric that writes such a file beside the config's own, and its argument
+DUMPERS = {'.pkl': ('DumpDetResults', 'out_file_path'),
+           '.pickle': ('DumpDetResults', 'out_file_path'),
+           '.npz': ('DumpMultiLabelScores', 'out_file')}
 
 
 def parse_args(argv: Sequence[str] | None = None) -> argparse.Namespace:
@@ -54,7 +56,8 @@ def set_out(cfg: Config, path: str) -> None:
         for metric in coco_metrics(cfg, '--out with .json'):
             metric['outfile_prefix'] = path[:-len('.json')].removesuffix('.bbox')
     elif suffix in DUMPERS:
-        cfg.test_evaluator = [*evaluators(cfg), dict(type=DUMPERS[suffix], out_file_path=path)]
+        metric, argument = DUMPERS[suffix]
+        cfg.test_evaluator = [*evaluators(cfg), {'type': metric, argument: path}]
     else:
         raise ValueError(f'--out {path}: the suffix should be one of .json, {", ".join(DUMPERS)}')
     Path(path).parent.mkdir(parents=True, exist_ok=True)
