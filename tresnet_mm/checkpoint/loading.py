@@ -1,0 +1,242 @@
+"""Published checkpoints in mmengine's own loading: ``init_cfg``, ``load_from``, ``resume``.
+
+Two places do it all. `register_schemes` has mmengine's `CheckpointLoader` convert what it reads
+where that is a published TResNet, so that any model with ``backbone.*`` keys gets them. The
+backbone (and the multi-label model) then check their share while it is loaded, because mmengine
+loads with ``strict=False`` and would only warn.
+"""
+
+from collections import OrderedDict
+from collections.abc import Mapping
+from typing import Any
+
+from mmengine.logging import print_log
+from mmengine.runner.checkpoint import CheckpointLoader
+from torch import Tensor, nn
+
+from .arch import describe_arch
+from .conversion import TAG, Converted, backbone_problems, convert, recorded_norm, shorten
+from .files import MapLocation, read_file, read_url
+from .formats import find_layout, split_ours, unwrap
+from .heads import detect_head
+from .hub import SCHEME, fetch
+from .norms import convert_norms, norm_of
+
+
+def read_source(source: str, map_location: MapLocation = 'cpu') -> dict[str, Any]:
+    """Read a path, a URL or a ``tresnet://`` name as it is, without converting.
+
+    Raises:
+        OSError: If it cannot be had, among them FileNotFoundError.
+        ValueError: If it is damaged, no checkpoint, or could be read only by running code.
+    """
+    if source.startswith(SCHEME):
+        return read_file(fetch(source), map_location)
+    if source.startswith(('http://', 'https://')):
+        return read_url(source, map_location)
+    return read_file(source, map_location)
+
+
+def load_from_local(filename: str, map_location: MapLocation = None) -> dict[str, Any]:
+    """Read a file for mmengine, converted where it is a published TResNet."""
+    return adapt_checkpoint(read_source(filename, map_location), filename)
+
+
+def load_from_http(filename: str, map_location: MapLocation = None) -> dict[str, Any]:
+    """Read a URL for mmengine, converted where it is a published TResNet."""
+    return adapt_checkpoint(read_source(filename, map_location), filename)
+
+
+def load_from_tresnet(filename: str, map_location: MapLocation = None) -> dict[str, Any]:
+    """Read a ``tresnet://`` name for mmengine."""
+    return adapt_checkpoint(read_source(filename, map_location), filename)
+
+
+def register_schemes() -> None:
+    """Make these mmengine's readers of local files, URLs and ``tresnet://`` names.
+
+    Files of any other model come out as mmengine's own readers give them, except that one which
+    needs to run code is refused.
+    """
+    CheckpointLoader.register_scheme('', load_from_local, force=True)
+    CheckpointLoader.register_scheme(('http://', 'https://'), load_from_http, force=True)
+    CheckpointLoader.register_scheme(SCHEME, load_from_tresnet, force=True)
+
+
+def adapt_checkpoint(checkpoint: dict[str, Any], source: str = '') -> dict[str, Any]:
+    """Convert a file's content if it is a published TResNet; return any other as it is.
+
+    Raises:
+        ValueError: If it is a published TResNet that is incomplete; names ``source``.
+    """
+    try:
+        state_dict, _ = unwrap(checkpoint)
+    except TypeError:
+        return checkpoint
+    layout = find_layout(state_dict)
+    if layout is None or layout.form == 'ours':
+        return checkpoint
+    try:
+        converted = convert(checkpoint, norm=None)
+    except ValueError as error:
+        raise ValueError(f'{source}: {error}') from error
+    return dict(meta=meta_of(converted), state_dict=converted.state_dict)
+
+
+def meta_of(converted: Converted) -> dict[str, Any]:
+    """What an mmengine checkpoint keeps of a conversion under 'meta'."""
+    tag = converted._asdict()
+    del tag['state_dict'], tag['classes']
+    meta: dict[str, Any] = {TAG: tag}
+    if converted.classes:
+        meta['dataset_meta'] = dict(classes=converted.classes)
+    return meta
+
+
+def load_pretrained(backbone: nn.Module, checkpoint: str, prefix: str | None = None,
+                    map_location: MapLocation = 'cpu') -> None:
+    """Load a backbone from any checkpoint that holds one, whole or not at all.
+
+    Args:
+        backbone: A TResNet.
+        checkpoint: Path, URL or ``tresnet://`` name; published, or of any model trained with this
+            backbone.
+        prefix: Where the backbone is in it, like 'backbone.'; None finds it.
+        map_location: Device to read the file to.
+
+    Raises:
+        ValueError: If the checkpoint does not fit, naming it, the arch it has and the model's.
+        FileNotFoundError: If there is no such file.
+    """
+    content = CheckpointLoader.load_checkpoint(checkpoint, map_location)
+    try:
+        state_dict, _ = unwrap(content)
+        backbone.load_state_dict(_backbone_of(state_dict, prefix))
+    except (TypeError, ValueError) as error:
+        raise ValueError(f'cannot load {checkpoint} into {type(backbone).__name__}: {error}'
+                         ) from error
+
+
+def _backbone_of(state_dict: Mapping[str, Tensor], prefix: str | None) -> dict[str, Tensor]:
+    """The backbone's part, without prefix, with the norm layer it is for in its metadata."""
+    if prefix is None:
+        layout = find_layout(state_dict)
+        if layout is None:
+            raise ValueError('it holds no TResNet, or several (then give the prefix of one); its '
+                             f'keys start with {", ".join(list(state_dict)[:4])}')
+        prefix = layout.outer + layout.inner
+    elif not prefix.endswith('.'):
+        prefix += '.'
+    own = OrderedDict((key.removeprefix(prefix), value) for key, value in state_dict.items()
+                      if key.startswith(prefix))
+    if not own:
+        raise ValueError(f'it has no keys under {prefix!r}; they start with '
+                         f'{", ".join(list(state_dict)[:4])}')
+    if norm := recorded_norm(state_dict, prefix):
+        own._metadata = OrderedDict({'': {TAG: dict(norm=norm)}})
+    return own
+
+
+def adapt_backbone_state_dict(backbone: nn.Module, state_dict: dict[str, Tensor], prefix: str,
+                              local_metadata: Mapping[str, Any],
+                              unexpected_keys: list[str]) -> None:
+    """Make the backbone's share of a state dict fit it exactly, in place.
+
+    To be called at the start of the backbone's ``_load_from_state_dict``, with its arguments. Keys
+    of a published format are converted, values are rewritten for the backbone's norm layer.
+
+    Raises:
+        ValueError: If a key is missing, unknown or of another shape; names both archs.
+    """
+    own = {key.removeprefix(prefix): state_dict.pop(key)
+           for key in list(state_dict) if key.startswith(prefix)}
+    norm = local_metadata.get(TAG, {}).get('norm')
+    layout = find_layout(own)
+    if layout is not None and layout.form != 'ours':
+        converted = convert(own, norm=None)
+        own, norm = dict(converted.state_dict), converted.norm
+        layout = find_layout(own)
+    if layout is not None and layout.outer + layout.inner:
+        own, rest = split_ours(own, layout)
+        if rest:
+            _log_left_out(rest)
+    expected = {name: value.shape for name, value in backbone.state_dict().items()}
+    if problems := backbone_problems(own, expected):
+        raise ValueError(_mismatch(own, backbone, problems))
+    if norm is not None and norm != norm_of(backbone):
+        own = convert_norms(own, norm, norm_of(backbone))
+    state_dict.update((prefix + key, value) for key, value in own.items())
+    if prefix and norm is not None:
+        _drop_foreign_head(unexpected_keys)
+
+
+def tag_state_dict(backbone: nn.Module, state_dict: Mapping[str, Tensor], prefix: str) -> None:
+    """Record in a state dict's metadata which norm layer the backbone's values are for.
+
+    To be called in the backbone's ``_save_to_state_dict``, with its arguments.
+    """
+    metadata = getattr(state_dict, '_metadata', None)
+    if metadata is not None:
+        metadata.setdefault(prefix.removesuffix('.'), {})[TAG] = dict(norm=norm_of(backbone))
+
+
+def adapt_model_state_dict(model: nn.Module, state_dict: dict[str, Tensor], prefix: str,
+                           local_metadata: Mapping[str, Any]) -> None:
+    """Make a state dict fit a model with a ``backbone`` and an image-level ``head``, in place.
+
+    To be called at the start of the model's ``_load_from_state_dict``, with its arguments. A state
+    dict that holds a head must fit the model's exactly; one without leaves it as it is.
+
+    Raises:
+        ValueError: If the heads differ; names both, and how to load the backbone alone.
+    """
+    own = {key.removeprefix(prefix): value for key, value in state_dict.items()
+           if key.startswith(prefix)}
+    layout = find_layout(own)
+    if layout is not None and layout.form != 'ours':
+        converted = convert(own, norm=norm_of(model))
+        for key in own:
+            del state_dict[prefix + key]
+        own = converted.state_dict
+        state_dict.update((prefix + key, value) for key, value in own.items())
+    given = {key.removeprefix('head.'): value for key, value in own.items()
+             if key.startswith('head.')}
+    wanted = dict(model.head.state_dict())
+    if not given or {k: v.shape for k, v in given.items()} == {
+            k: v.shape for k, v in wanted.items()}:
+        return
+    shapes = {key: value.shape for key, value in wanted.items()}
+    problems = backbone_problems(given, shapes)
+    raise ValueError(
+        f'the checkpoint has {detect_head(given)}, the model has {detect_head(wanted)}: '
+        f"{shorten(problems)}. To start from its backbone alone, set the backbone's "
+        "init_cfg=dict(type='Pretrained', checkpoint=...) in place of load_from")
+
+
+def _mismatch(own: Mapping[str, Tensor], backbone: nn.Module, problems: list[str]) -> str:
+    if not own:
+        return (f"the checkpoint holds nothing for the model's {type(backbone).__name__} of arch "
+                f'{describe_arch(backbone.state_dict())}')
+    given, wanted = describe_arch(own), describe_arch(backbone.state_dict())
+    if given != wanted:
+        return (f'the checkpoint is of TResNet arch {given}, the model of arch {wanted}: '
+                f'{shorten(problems, 3)}')
+    return f'the checkpoint does not fit TResNet {wanted}: {shorten(problems)}'
+
+
+def _log_left_out(rest: Mapping[str, Tensor]) -> None:
+    names = sorted({key.split('.')[0] for key in rest})
+    print_log(f'TResNet: loaded the backbone; left out {len(rest)} parameters of '
+              f'{", ".join(names)}', logger='current')
+
+
+def _drop_foreign_head(unexpected_keys: list[str]) -> None:
+    """Say in one line that a published head has no place in this model.
+
+    The keys were noted as unexpected by the model around the backbone, which comes first.
+    """
+    dropped = [key for key in unexpected_keys if key.startswith('head.')]
+    if dropped:
+        unexpected_keys[:] = [key for key in unexpected_keys if not key.startswith('head.')]
+        print_log(f"TResNet: loaded the backbone; the model has no place for the checkpoint's "
+                  f'head ({len(dropped)} parameters)', logger='current')
