@@ -1,0 +1,81 @@
+"""The package's metadata; configs/, tools/ and model-index.yml travel inside it, as MIM expects."""
+
+import re
+import shutil
+from pathlib import Path
+
+from setuptools import find_packages, setup
+from setuptools.command.build_py import build_py
+
+ROOT = Path(__file__).resolve().parent
+MIM_FILES = ('configs', 'tools', 'model-index.yml')
+
+
+def read_version() -> str:
+    """The version, without importing the package, which needs everything installed."""
+    text = (ROOT / 'tresnet_mm/__init__.py').read_text()
+    return re.search(r"^__version__ = '([^']+)'", text, re.MULTILINE).group(1)
+
+
+class BuildWithMim(build_py):
+    """Adds ``tresnet_mm/.mim``, where ``_base_ = 'tresnet_mm::...'`` and MIM look for configs.
+
+    A wheel gets copies; an editable install gets links to the checkout.
+    """
+
+    def run(self) -> None:
+        super().run()
+        root = ROOT if self.editable_mode else Path(self.build_lib)
+        mim = root / 'tresnet_mm/.mim'
+        shutil.rmtree(mim, ignore_errors=True)
+        mim.mkdir(parents=True)
+        for name in MIM_FILES:
+            source = ROOT / name
+            if self.editable_mode:
+                (mim / name).symlink_to(Path('../..') / name)
+            elif source.is_dir():
+                shutil.copytree(source, mim / name, ignore=shutil.ignore_patterns('__pycache__'))
+            elif source.exists():
+                shutil.copy2(source, mim / name)
+
+
+# The mm packages are no requirements: pip would build mmcv in isolation, that is without its
+# operators. `make env` installs them, and importing the package says what is missing.
+MM_INSTALL = ['onedl-mmengine>=0.10.8', 'onedl-mmcv>=2.3.6', 'onedl-mmdetection>=3.5.1']
+ONNX = ['onnx', 'onnxruntime', 'onnxscript']
+EVAL = ['faster-coco-eval', 'scikit-learn']
+
+setup(
+    name='tresnet_mm',
+    version=read_version(),
+    description='TResNet for the OpenMMLab stack: object detection and multi-label classification',
+    long_description=(ROOT / 'README.md').read_text() if (ROOT / 'README.md').exists() else '',
+    long_description_content_type='text/markdown',
+    license='Apache-2.0',
+    python_requires='>=3.10',
+    packages=find_packages(include=['tresnet_mm', 'tresnet_mm.*']),
+    cmdclass={'build_py': BuildWithMim},
+    install_requires=[
+        'torch>=2.4',
+        'numpy',
+        'packaging',
+        'Pillow',
+        'matplotlib',
+        'pycocotools',
+        'huggingface_hub',
+        'safetensors',
+    ],
+    extras_require={
+        'mminstall': MM_INSTALL,
+        'inplace_abn': ['inplace-abn>=1.1.0'],
+        'eval': EVAL,
+        'onnx': ONNX,
+        'test': ['pytest', 'pytest-xdist[psutil]', 'hypothesis', *EVAL, *ONNX],
+        'dev': ['ruff', 'pre-commit'],
+    },
+    classifiers=[
+        'Development Status :: 4 - Beta',
+        'Programming Language :: Python :: 3',
+        'Topic :: Scientific/Engineering :: Artificial Intelligence',
+    ],
+)
