@@ -1,0 +1,7 @@
+# ASL, arXiv 2009.14119: 81.8 mAP on COCO 2014.
+_base_ = [
+    './_base_/models/multilabel_tresnet_m.py',
+    './_base_/datasets/coco_multilabel_224.py',
+    './_base_/schedules/multilabel_onecycle_40e.py',
+    './_base_/default_runtime.py',
+]
