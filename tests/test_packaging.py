@@ -1,0 +1,178 @@
+"""The wheel, what it carries and needs, and what importing says where a requirement is not met."""
+
+import email
+import os
+import shutil
+import subprocess
+import sys
+import zipfile
+from pathlib import Path
+
+import pytest
+
+import tresnet_mm
+from tresnet_mm import _requirements
+
+
+def run(*command: object, **options) -> subprocess.CompletedProcess:
+    return subprocess.run(list(map(str, command)), capture_output=True, text=True, **options)
+
+
+@pytest.fixture(scope='session')
+def wheel(repo_root, tmp_path_factory) -> Path:
+    """A wheel that is built from a copy, so that nothing is left behind in the checkout."""
+    source = tmp_path_factory.mktemp('source')
+    for name in ('tresnet_mm', 'configs', 'tools'):
+        ignore = shutil.ignore_patterns('__pycache__', '.mim')
+        shutil.copytree(repo_root / name, source / name, ignore=ignore)
+    for file in repo_root.glob('*.*'):
+        if file.is_file():
+            shutil.copy2(file, source)
+    out = tmp_path_factory.mktemp('wheel')
+    built = run(
+        sys.executable, '-m', 'pip', 'wheel', '--no-deps', '--no-build-isolation', '-w', out, source
+    )
+    assert built.returncode == 0, built.stdout + built.stderr
+    return next(out.glob('*.whl'))
+
+
+@pytest.fixture(scope='session')
+def elsewhere(wheel, tmp_path_factory):
+    """Installs the wheel into a folder and runs code there, with only that copy to be found."""
+    target = tmp_path_factory.mktemp('site')
+    installed = run(sys.executable, '-m', 'pip', 'install', '--no-deps', '--target', target, wheel)
+    assert installed.returncode == 0, installed.stderr
+
+    def python(code: str, folder: Path) -> str:
+        environment = {**os.environ, 'PYTHONPATH': str(target)}
+        check = f'import tresnet_mm; assert tresnet_mm.__file__.startswith({str(target)!r})'
+        done = run(sys.executable, '-c', f'{check}\n{code}', cwd=folder, env=environment)
+        assert done.returncode == 0, done.stderr
+        return done.stdout
+
+    return python
+
+
+def test_wheel_carries_the_configs_and_tools(wheel, repo_root):
+    names = set(zipfile.ZipFile(wheel).namelist())
+    expected = {'model-index.yml'}
+    for folder in ('configs', 'tools'):
+        files = (f for f in (repo_root / folder).rglob('*') if f.is_file())
+        expected |= {
+            f.relative_to(repo_root).as_posix() for f in files if '__pycache__' not in f.parts
+        }
+    carried = {n.removeprefix('tresnet_mm/.mim/') for n in names if '/.mim/' in n}
+    assert carried == expected
+    modules = {f.relative_to(repo_root).as_posix() for f in repo_root.glob('tresnet_mm/**/*.py')}
+    assert {m for m in modules if '/.mim/' not in m} <= names
+    assert not [n for n in names if n.startswith('tests/') or '__pycache__' in n]
+
+
+def test_metadata(wheel):
+    archive = zipfile.ZipFile(wheel)
+    name = next(n for n in archive.namelist() if n.endswith('.dist-info/METADATA'))
+    metadata = email.message_from_bytes(archive.read(name))
+    requires = metadata.get_all('Requires-Dist')
+    assert metadata['Name'] == 'tresnet_mm'
+    assert metadata['Version'] == tresnet_mm.__version__
+    assert metadata['Requires-Python'] == '>=3.10'
+    plain = [r for r in requires if 'extra ==' not in r]
+    assert [r for r in plain if r.startswith('torch')] == ['torch>=2.4']  # no build, no torchvision
+    assert not [r for r in plain if 'mm' in r]  # pip would build mmcv without its operators
+    extras = {extra.replace('_', '-') for extra in metadata.get_all('Provides-Extra')}
+    assert extras == {'mminstall', 'inplace-abn', 'eval', 'onnx', 'test', 'dev'}
+
+
+def test_wheel_works_elsewhere(elsewhere, tmp_path):
+    out = elsewhere(
+        'from mmengine.registry import MODELS\n'
+        "print(*MODELS.build(dict(type='TResNet', arch='m', out_indices=(3,))).out_channels)",
+        tmp_path,
+    )
+    assert out.split()[-1] == '2048'
+
+
+def test_installed_config_is_a_base_for_others(elsewhere, tmp_path):
+    # mmengine wants a folder after `::`, and the configs are flat: hence `_base_/..`.
+    (tmp_path / 'mine.py').write_text(
+        "_base_ = 'tresnet_mm::_base_/../fcos_tresnet_m.py'\n"
+        'model = dict(bbox_head=dict(num_classes=7))\n'
+    )
+    out = elsewhere(
+        "from mmengine import Config; c = Config.fromfile('mine.py').model\n"
+        'print(c.backbone.type, c.bbox_head.num_classes, c.bbox_head.type)',
+        tmp_path,
+    )
+    assert out.splitlines()[-1] == 'TResNet 7 FCOSHead'
+
+
+def test_model_index_names_every_config(repo_root):
+    from mmengine.fileio import load
+
+    listed = []
+    for metafile in load(repo_root / 'model-index.yml')['Import']:
+        listed += [model['Config'] for model in load(repo_root / metafile)['Models']]
+    configs = [f.relative_to(repo_root).as_posix() for f in repo_root.glob('configs/*.py')]
+    assert sorted(listed) == sorted(configs)
+
+
+def test_requirements_are_met_here():
+    _requirements.check_requirements()
+
+
+@pytest.mark.parametrize('requirement', _requirements.REQUIREMENTS, ids=lambda r: r.module)
+def test_missing_package(requirement, monkeypatch):
+    monkeypatch.setitem(sys.modules, requirement.module, None)
+    with pytest.raises(ImportError) as error:
+        _requirements.check_requirements()
+    assert str(error.value) == (
+        f'tresnet_mm needs {requirement.module}>={requirement.minimum}, which is not installed; '
+        f'run: {requirement.install}'
+    )
+
+
+@pytest.mark.parametrize('requirement', _requirements.REQUIREMENTS, ids=lambda r: r.module)
+@pytest.mark.parametrize('version', ['0.9.9rc1', '0.10.7rc2'])
+def test_old_package(requirement, version, monkeypatch):
+    module = __import__(requirement.module)
+    monkeypatch.setattr(module, '__version__', version)
+    with pytest.raises(ImportError) as error:
+        _requirements.check_requirements()
+    needed = f'{requirement.module}>={requirement.minimum}'
+    assert f'needs {needed}, found {version}; run: {requirement.install} -' in str(error.value)
+
+
+@pytest.mark.parametrize('version', ['2.10.0', '2.3.6+cpu', '3.0.0rc1'])
+def test_newer_package_passes(version, monkeypatch):
+    monkeypatch.setattr(__import__('mmcv'), '__version__', version)
+    _requirements.check_requirements()
+
+
+def test_missing_torch(monkeypatch):
+    monkeypatch.setitem(sys.modules, 'torch', None)
+    with pytest.raises(ImportError, match='tresnet_mm needs torch, which is not installed'):
+        _requirements.check_requirements()
+
+
+def test_mmcv_without_operators(repo_root, tmp_path):
+    # A real import in a fresh process, with an mmcv as build isolation leaves it: no `_ext`.
+    package = tmp_path / 'mmcv'
+    (package / 'ops').mkdir(parents=True)
+    (package / '__init__.py').write_text("__version__ = '2.3.6'\n")
+    (package / 'ops/__init__.py').write_text('from mmcv import _ext\n')
+    path = os.pathsep.join([str(tmp_path), str(repo_root)])
+    done = run(sys.executable, '-c', 'import tresnet_mm', env={**os.environ, 'PYTHONPATH': path})
+    assert done.returncode == 1
+    last = done.stderr.strip().splitlines()[-1]
+    assert last.startswith('ImportError: tresnet_mm needs mmcv with its operators')
+    assert '--no-build-isolation onedl-mmcv --no-cache-dir --force-reinstall --no-deps' in last
+
+
+def test_broken_dependency_of_a_package_is_named(tmp_path, repo_root):
+    (tmp_path / 'mmcv').mkdir()
+    (tmp_path / 'mmcv/__init__.py').write_text('import not_there_at_all\n')
+    path = os.pathsep.join([str(tmp_path), str(repo_root)])
+    done = run(sys.executable, '-c', 'import tresnet_mm', env={**os.environ, 'PYTHONPATH': path})
+    last = done.stderr.strip().splitlines()[-1]
+    assert last.startswith('ImportError: tresnet_mm needs mmcv>=')
+    assert "broken: No module named 'not_there_at_all'" in last
