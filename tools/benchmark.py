@@ -16,7 +16,6 @@ from collections.abc import Sequence
 from typing import Any
 
 import torch
-
 from benchmarking import timing
 
 # subject -> (module in tools/benchmarking, what it measures)

@@ -1,1 +1,1 @@
-"""The parts of ``tools/benchmark.py``: one module a subject, each with ``run(args) -> list[dict]``."""
+"""The parts of ``tools/benchmark.py``: one module a subject, each with ``run(args)``."""

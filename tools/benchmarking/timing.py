@@ -63,7 +63,7 @@ def alternate(contenders: Mapping[str, Callable[[], Any]], rounds: int = 7,
     reference = seconds[names[0]]
     return dict(
         median={name: statistics.median(times) for name, times in seconds.items()},
-        ratio={name: statistics.median(r / t for r, t in zip(reference, times))
+        ratio={name: statistics.median(r / t for r, t in zip(reference, times, strict=True))
                for name, times in seconds.items()},
         spread={name: _spread(times) for name, times in seconds.items()})
 
@@ -101,7 +101,7 @@ def saved_bytes(fn: Callable[[], Any], exclude: Iterable[Tensor] = ()) -> int:
     with torch.enable_grad(), torch.autograd.graph.saved_tensors_hooks(pack, lambda tensor: tensor):
         result = fn()
     total = sum(size for pointer, size in storages.items() if pointer not in excluded)
-    del result, kept
+    del result
     return total
 
 
@@ -169,8 +169,9 @@ def markdown_table(rows: Sequence[Mapping[str, Any]]) -> str:
     cells = [[_cell(row.get(column)) for column in columns] for row in rows]
     widths = [max(len(line[i]) for line in [columns, *cells]) for i in range(len(columns))]
     lines = [columns, ['-' * width for width in widths], *cells]
-    return '\n'.join('| ' + ' | '.join(cell.ljust(width) for cell, width in zip(line, widths)) + ' |'
-                     for line in lines)
+    lines = [[cell.ljust(width) for cell, width in zip(line, widths, strict=True)]
+             for line in lines]
+    return '\n'.join(f'| {" | ".join(line)} |' for line in lines)
 
 
 def _cell(value: Any) -> str:

@@ -1,0 +1,109 @@
+"""A convolution for inference that activates, and adds a shortcut, by itself."""
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+#: Activations of `FusedConv2d`, by their names in oneDNN.
+ACTIVATIONS = ('none', 'relu', 'leaky_relu')
+
+
+class FusedConv2d(nn.Conv2d):
+    """``act(conv(x))`` or ``relu(conv(x) + residual)`` for inference.
+
+    On the CPU in float32 it runs as a single oneDNN primitive over weights that are laid out for
+    the processor once, at the first call: the same that ``torch.compile`` with frozen weights
+    does, without a compiler. Everywhere else (GPU, other dtypes, under autocast, while exporting,
+    compiling, or where a gradient is due) it runs as PyTorch's own operations; both give the same
+    result up to rounding. The state dict is that of ``nn.Conv2d`` with a bias.
+
+    Args:
+        conv: The convolution to take geometry, weight and bias from.
+        weight: Weight instead of that of ``conv``, e.g. with a norm layer folded into it.
+        bias: Bias (out_channels,) instead of that of ``conv``.
+        activation: One of `ACTIVATIONS`.
+        slope: Negative slope of the leaky ReLU.
+
+    Raises:
+        ValueError: If the activation is unknown.
+    """
+
+    def __init__(self, conv: nn.Conv2d, weight: Tensor | None = None, bias: Tensor | None = None,
+                 activation: str = 'none', slope: float = 0.0) -> None:
+        if activation not in ACTIVATIONS:
+            raise ValueError(f'activation must be one of {ACTIVATIONS}, got {activation!r}')
+        weight = conv.weight if weight is None else weight
+        super().__init__(
+            conv.in_channels, conv.out_channels, conv.kernel_size, conv.stride, conv.padding,
+            conv.dilation, conv.groups, bias=True, padding_mode=conv.padding_mode,
+            device='meta')
+        if bias is None:
+            bias = weight.new_zeros(weight.shape[0]) if conv.bias is None else conv.bias
+        self.weight = nn.Parameter(weight.detach().clone(), requires_grad=False)
+        self.bias = nn.Parameter(bias.detach().clone(), requires_grad=False)
+        self.activation = activation
+        self.slope = slope
+        self._packed: tuple | None = None
+
+    def forward(self, x: Tensor, residual: Tensor | None = None) -> Tensor:
+        """Convolve, then activate; with a ``residual``, add it and apply ReLU.
+
+        Args:
+            x: (N, in_channels, H, W).
+            residual: (N, out_channels, H', W'); it may be overwritten. Only for convolutions
+                without an activation.
+        """
+        if self._onednn_runs(x):
+            return self._onednn(x, residual)
+        y = super().forward(x)
+        if residual is not None:
+            return F.relu_(y + residual)
+        if self.activation == 'relu':
+            return F.relu_(y)
+        if self.activation == 'leaky_relu':
+            return F.leaky_relu_(y, self.slope)
+        return y
+
+    def extra_repr(self) -> str:
+        return f'{super().extra_repr()}, activation={self.activation!r}, slope={self.slope}'
+
+    def __getstate__(self) -> dict:
+        return {**self.__dict__, '_packed': None}  # the packed layout cannot be copied
+
+    def _onednn_runs(self, x: Tensor) -> bool:
+        if torch.compiler.is_compiling() or torch.jit.is_tracing():
+            return False
+        if torch.is_grad_enabled() and (x.requires_grad or self.weight.requires_grad):
+            return False
+        return (x.device.type == 'cpu' and x.dtype == self.weight.dtype == torch.float32
+                and self.padding_mode == 'zeros' and not isinstance(self.padding, str)
+                and x.numel() > 0 and torch.backends.mkldnn.is_available()
+                and torch.backends.mkldnn.enabled and not torch.is_autocast_enabled('cpu'))
+
+    def _onednn(self, x: Tensor, residual: Tensor | None) -> Tensor:
+        geometry = self.padding, self.stride, self.dilation, self.groups
+        weight = self._packed_weight(x, geometry)
+        if residual is not None and residual.stride() == _strides_like(x, residual):
+            return torch.ops.mkldnn._convolution_pointwise_.binary(
+                residual, x, weight, self.bias, *geometry, 'add', 1.0, 'relu', [], '')
+        scalars = [self.slope] if self.activation == 'leaky_relu' else []
+        y = torch.ops.mkldnn._convolution_pointwise(
+            x, weight, self.bias, *geometry, self.activation, scalars, '')
+        return y if residual is None else y.add_(residual).relu_()
+
+    def _packed_weight(self, x: Tensor, geometry: tuple) -> Tensor:
+        """The weight in the layout that oneDNN prefers, made again where the weight changed."""
+        state = self.weight.data_ptr(), self.weight._version
+        if self._packed is None or self._packed[0] != state:
+            packed = torch.ops.mkldnn._reorder_convolution_weight(
+                self.weight.detach(), *geometry, list(x.shape))
+            self._packed = state, packed
+        return self._packed[1]
+
+
+def _strides_like(x: Tensor, other: Tensor) -> tuple[int, ...]:
+    """Strides of ``other``, were it dense in the memory format of ``x``."""
+    _, c, h, w = other.shape
+    if x.is_contiguous(memory_format=torch.channels_last) and not x.is_contiguous():
+        return h * w * c, 1, w * c, c
+    return c * h * w, h * w, w, 1
