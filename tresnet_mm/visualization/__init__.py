@@ -1,3 +1,14 @@
-"""Visualization of TResNet models."""
+"""Pictures of what models see and learn: boxes, label scores, training curves."""
 
-__all__: list[str] = []
+from .contact_sheet import contact_sheet
+from .detections import draw_detections
+from .label_scores import draw_label_scores
+from .training_curve import draw_training_curve, read_scalars
+
+__all__ = [
+    'contact_sheet',
+    'draw_detections',
+    'draw_label_scores',
+    'draw_training_curve',
+    'read_scalars',
+]

@@ -1,0 +1,59 @@
+"""Bars of label scores."""
+
+import numpy as np
+import pytest
+
+from tresnet_mm.visualization import draw_label_scores, label_scores
+
+IMAGE = np.full((50, 100, 3), 77, np.uint8)
+NAMES = ['a', 'b', 'c', 'd']
+GREEN, RED, YELLOW, GREY = (
+    label_scores._BAR_COLOURS[key]
+    for key in [(True, True), (True, False), (False, True), (False, False)]
+)
+
+
+def bars(picture: np.ndarray, top: int, lines: int) -> list[tuple[tuple[int, ...], int]]:
+    """Colour and width of each bar, read at the line's lowest row, which text leaves free."""
+    found = []
+    for line in range(lines):
+        row = picture[top + 2 + 18 * line + 16]
+        colour = tuple(int(c) for c in row[0])
+        found.append((colour, int((row == row[0]).all(-1).sum())))
+    return found
+
+
+def test_bars_tell_score_prediction_and_truth() -> None:
+    scores, targets = np.array([0.75, 0.5, 0.25, 0.1]), np.array([1, 0, 1, 0])
+    picture = draw_label_scores(IMAGE, scores, NAMES, targets, top=4, width=200)
+    assert picture.shape == (100 + 4 * 18 + 4, 200, 3)
+    assert (picture[:100] == 77).all()
+    expected = [(GREEN, 150), (RED, 100), (YELLOW, 50), (GREY, 20)]
+    for (colour, width), (wanted, wanted_width) in zip(
+        bars(picture, 100, 4), expected, strict=True
+    ):
+        assert colour == wanted
+        assert abs(width - wanted_width) <= 1
+
+
+def test_labels_are_ordered_and_true_ones_always_listed() -> None:
+    scores, targets = np.array([0.1, 0.9, 0.2, 0.6]), np.array([1, 0, 0, 0])
+    picture = draw_label_scores(IMAGE, scores, NAMES, targets, top=2, width=200)
+    assert picture.shape[0] == 100 + 3 * 18 + 4  # two by score, and the true one
+    assert [colour for colour, _ in bars(picture, 100, 3)] == [RED, RED, YELLOW]
+
+
+def test_without_truth_predictions_are_green() -> None:
+    picture = draw_label_scores(IMAGE, np.array([0.9, 0.2, 0.1, 0.0]), NAMES, top=2, width=200)
+    assert [colour for colour, _ in bars(picture, 100, 2)] == [GREEN, GREY]
+
+
+def test_threshold_decides_what_is_predicted() -> None:
+    scores = np.array([0.9, 0.2, 0.1, 0.0])
+    picture = draw_label_scores(IMAGE, scores, NAMES, threshold=0.95, top=1, width=200)
+    assert bars(picture, 100, 1)[0][0] == GREY
+
+
+def test_sizes_must_agree() -> None:
+    with pytest.raises(ValueError, match='4 scores for 3 class names'):
+        draw_label_scores(IMAGE, np.zeros(4), NAMES[:3])
