@@ -37,18 +37,8 @@ def read_source(source: str, map_location: MapLocation = 'cpu') -> dict[str, Any
     return read_file(source, map_location)
 
 
-def load_from_local(filename: str, map_location: MapLocation = None) -> dict[str, Any]:
-    """Read a file for mmengine, converted where it is a published TResNet."""
-    return adapt_checkpoint(read_source(filename, map_location), filename)
-
-
-def load_from_http(filename: str, map_location: MapLocation = None) -> dict[str, Any]:
-    """Read a URL for mmengine, converted where it is a published TResNet."""
-    return adapt_checkpoint(read_source(filename, map_location), filename)
-
-
-def load_from_tresnet(filename: str, map_location: MapLocation = None) -> dict[str, Any]:
-    """Read a ``tresnet://`` name for mmengine."""
+def load_from_tresnet_mm(filename: str, map_location: MapLocation = None) -> dict[str, Any]:
+    """Read a checkpoint for mmengine's `CheckpointLoader`, converted where it is published."""
     return adapt_checkpoint(read_source(filename, map_location), filename)
 
 
@@ -58,9 +48,8 @@ def register_schemes() -> None:
     Files of any other model come out as mmengine's own readers give them, except that one which
     needs to run code is refused.
     """
-    CheckpointLoader.register_scheme('', load_from_local, force=True)
-    CheckpointLoader.register_scheme(('http://', 'https://'), load_from_http, force=True)
-    CheckpointLoader.register_scheme(SCHEME, load_from_tresnet, force=True)
+    CheckpointLoader.register_scheme(
+        ('', 'http://', 'https://', SCHEME), load_from_tresnet_mm, force=True)
 
 
 def adapt_checkpoint(checkpoint: dict[str, Any], source: str = '') -> dict[str, Any]:

@@ -6,6 +6,7 @@ from mmengine.registry import MODELS
 from mmengine.structures import BaseDataElement
 from torch import Tensor
 
+from ..checkpoint import adapt_model_state_dict
 from .heads.multilabel_head import valid_cells
 
 Modes = ('tensor', 'loss', 'predict')
@@ -64,6 +65,12 @@ class MultiLabelClassifier(BaseModel):
         if data_samples is None:
             data_samples = [BaseDataElement() for _ in inputs]
         return self.head.predict(feats, data_samples, valid)
+
+    def _load_from_state_dict(self, state_dict: dict, prefix: str, local_metadata: dict,
+                              *args) -> None:
+        """Take published key names too, and refuse a head that is not this model's."""
+        adapt_model_state_dict(self, state_dict, prefix, local_metadata)
+        super()._load_from_state_dict(state_dict, prefix, local_metadata, *args)
 
 
 def build_image_head(head: dict, backbone=None):

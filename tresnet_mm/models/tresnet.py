@@ -8,12 +8,13 @@ from contextlib import contextmanager, nullcontext
 import torch
 import torch.nn.functional as F
 from mmcv.cnn import ConvModule
-from mmengine.model import BaseModule
+from mmengine.model import BaseModule, PretrainedInit
 from mmengine.registry import MODELS
 from torch import Tensor, nn
 from torch.nn.modules.batchnorm import _BatchNorm
 from torch.utils.checkpoint import checkpoint
 
+from ..checkpoint import adapt_backbone_state_dict, load_pretrained, tag_state_dict
 from .layers import BlurPool2d, SpaceToDepth, SqueezeExcite, gated_conv2d
 
 EARLY_BASIC = ('basic', 'basic', 'bottleneck', 'bottleneck')
@@ -265,10 +266,25 @@ class TResNet(BaseModule):
         return self
 
     def init_weights(self) -> None:
-        """Initialise by ``init_cfg``, or as the authors do (Kaiming normal, zero residuals)."""
-        if self.init_cfg is not None:
+        """Initialise by ``init_cfg``, or as the authors do (Kaiming normal, zero residuals).
+
+        Raises:
+            ValueError: If a pretrained checkpoint does not fit.
+        """
+        init_cfg = self.init_cfg or []
+        cfgs = [init_cfg] if isinstance(init_cfg, dict) else list(init_cfg)
+        pretrained = [cfg for cfg in cfgs if cfg['type'] in ('Pretrained', PretrainedInit)]
+        self.init_cfg = [cfg for cfg in cfgs if cfg not in pretrained]
+        if self.init_cfg:
             super().init_weights()
-            return
+        elif not pretrained:
+            self._init_as_published()
+        self.init_cfg = init_cfg or None
+        for cfg in pretrained:
+            load_pretrained(self, **{key: value for key, value in cfg.items() if key != 'type'})
+        self._is_init = True
+
+    def _init_as_published(self) -> None:
         for module in self.modules():
             if isinstance(module, nn.Conv2d):
                 nn.init.kaiming_normal_(module.weight, mode='fan_out', nonlinearity='leaky_relu')
@@ -278,7 +294,18 @@ class TResNet(BaseModule):
         for stage in self.stages:
             for block in stage:
                 nn.init.zeros_(block.last_norm.weight)
-        self._is_init = True
+
+    def _load_from_state_dict(self, state_dict: dict, prefix: str, local_metadata: dict,
+                              strict: bool, missing_keys: list, unexpected_keys: list,
+                              error_msgs: list) -> None:
+        """Take published key names too, and refuse what does not fit whole."""
+        adapt_backbone_state_dict(self, state_dict, prefix, local_metadata, unexpected_keys)
+        super()._load_from_state_dict(state_dict, prefix, local_metadata, strict, missing_keys,
+                                      unexpected_keys, error_msgs)
+
+    def _save_to_state_dict(self, destination: dict, prefix: str, keep_vars: bool) -> None:
+        tag_state_dict(self, destination, prefix)
+        super()._save_to_state_dict(destination, prefix, keep_vars)
 
     def _run(self, block: _Block, x: Tensor) -> Tensor:
         if self.with_cp and self.training and x.requires_grad:
