@@ -150,7 +150,7 @@ def test_converted_is_converted_to_itself(timm):
 
 
 def test_own_format_knows_its_norm(bn_net, images, assert_same):
-    """A state dict says which norm layer it is for, so both directions are converted, not copied."""
+    """A state dict says which norm layer it is for, so either is converted to the other."""
     abn = load(convert(bn_net.state_dict(), norm='InPlaceABN'))
     assert_same(abn, bn_net, images)
     back = load(convert(abn.state_dict(), norm='BN'), 'BN')

@@ -1,7 +1,7 @@
 """Any checkpoint of a TResNet to this package's names, checked to the last key."""
 
 from collections import OrderedDict
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any, NamedTuple
 
 import torch
@@ -15,6 +15,7 @@ from .norms import convert_norms
 #: Under this name a state dict's metadata says which norm layer its values are for, which the keys
 #: do not tell, and a checkpoint's ``meta`` says what it was converted from.
 TAG = 'tresnet_mm'
+COUNTER = '.num_batches_tracked'
 
 
 class Converted(NamedTuple):
@@ -98,24 +99,30 @@ def _check(backbone: dict[str, Tensor], problems: list[str],
     if wanted is not None and arch != wanted:
         raise ValueError(f"the checkpoint is of arch {describe_arch(backbone)}, not '{wanted}'")
     expected = reference_shapes(arch, in_channels(backbone))
-    problems = problems + backbone_problems(backbone, expected)
+    problems = problems + find_problems(backbone, expected)
     if problems:
         raise ValueError(f'the checkpoint does not fit TResNet {describe_arch(backbone)}: '
                          + shorten(problems))
+    add_counters(backbone, expected)
     return arch
 
 
-def backbone_problems(backbone: dict[str, Tensor],
-                      expected: Mapping[str, torch.Size]) -> list[str]:
-    """What keeps a state dict from being loaded whole, in words; fills in batch counters."""
-    for key in expected:
-        if key.endswith('.num_batches_tracked'):
-            backbone.setdefault(key, torch.tensor(0))
-    return ([f'missing {key}' for key in expected if key not in backbone]
-            + [f'unmapped {key}' for key in backbone if key not in expected]
-            + [f'{key} is {tuple(backbone[key].shape)} instead of {tuple(shape)}'
+def find_problems(state_dict: Mapping[str, Tensor],
+                  expected: Mapping[str, torch.Size]) -> list[str]:
+    """What keeps a state dict from being loaded whole, in words; batch counters may lack."""
+    return ([f'missing {key}' for key in expected
+             if key not in state_dict and not key.endswith(COUNTER)]
+            + [f'unmapped {key}' for key in state_dict if key not in expected]
+            + [f'{key} is {tuple(state_dict[key].shape)} instead of {tuple(shape)}'
                for key, shape in expected.items()
-               if key in backbone and backbone[key].shape != shape])
+               if key in state_dict and state_dict[key].shape != shape])
+
+
+def add_counters(state_dict: dict[str, Tensor], expected: Iterable[str]) -> None:
+    """Add the batch counters that old files lack."""
+    for key in expected:
+        if key.endswith(COUNTER):
+            state_dict.setdefault(key, torch.tensor(0))
 
 
 def shorten(problems: list[str], limit: int = 10) -> str:

@@ -15,7 +15,15 @@ from mmengine.runner.checkpoint import CheckpointLoader
 from torch import Tensor, nn
 
 from .arch import describe_arch
-from .conversion import TAG, Converted, backbone_problems, convert, recorded_norm, shorten
+from .conversion import (
+    TAG,
+    Converted,
+    add_counters,
+    convert,
+    find_problems,
+    recorded_norm,
+    shorten,
+)
 from .files import MapLocation, read_file, read_url
 from .formats import find_layout, split_ours, unwrap
 from .heads import detect_head
@@ -150,8 +158,9 @@ def adapt_backbone_state_dict(backbone: nn.Module, state_dict: dict[str, Tensor]
         if rest:
             _log_left_out(rest)
     expected = {name: value.shape for name, value in backbone.state_dict().items()}
-    if problems := backbone_problems(own, expected):
+    if problems := find_problems(own, expected):
         raise ValueError(_mismatch(own, backbone, problems))
+    add_counters(own, expected)
     if norm is not None and norm != norm_of(backbone):
         own = convert_norms(own, norm, norm_of(backbone))
     state_dict.update((prefix + key, value) for key, value in own.items())
@@ -195,7 +204,7 @@ def adapt_model_state_dict(model: nn.Module, state_dict: dict[str, Tensor], pref
             k: v.shape for k, v in wanted.items()}:
         return
     shapes = {key: value.shape for key, value in wanted.items()}
-    problems = backbone_problems(given, shapes)
+    problems = find_problems(given, shapes)
     raise ValueError(
         f'the checkpoint has {detect_head(given)}, the model has {detect_head(wanted)}: '
         f"{shorten(problems)}. To start from its backbone alone, set the backbone's "
