@@ -21,7 +21,11 @@ class InPlaceABN(_BatchNorm):
     affine step. The scale's absolute value and ``eps`` make that possible; they are what
     distinguishes the state dict from that of ``nn.BatchNorm2d``, whose keys are the same.
 
-    It is an activation too, so that a ``norm_cfg`` of this type goes with ``act_cfg=None``.
+    It is an activation too, so that a ``norm_cfg`` of this type goes with ``act_cfg=None``. As its
+    output is what backward starts from, nothing may overwrite that in place.
+
+    Where the scale comes close to ``eps``, ``x_hat`` is recovered with an error of about
+    ``|bias| / scale`` roundings, as in the compiled package; it only enters the weight's gradient.
 
     Args:
         num_features: Number of channels C.
@@ -142,7 +146,9 @@ def _invert(y: Tensor, activation: str, param: float) -> Tensor:
     if activation == 'leaky_relu':
         return F.leaky_relu(y, 1 / param)
     if activation == 'elu':
-        return torch.where(y > 0, y, torch.log1p(y / param))
+        # An output that rounding has put on the asymptote -param has no finite input.
+        ratio = (y / param).clamp(min=torch.finfo(y.dtype).eps - 1)
+        return torch.where(y > 0, y, torch.log1p(ratio))
     return y
 
 
