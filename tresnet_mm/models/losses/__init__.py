@@ -1,3 +1,18 @@
 """Losses of TResNet models."""
 
-__all__: list[str] = []
+from .asymmetric_focal_loss import AsymmetricFocalLoss, asymmetric_focal_loss
+from .asymmetric_loss import (
+    AsymmetricLoss,
+    AsymmetricLossSingleLabel,
+    asymmetric_loss,
+    asymmetric_loss_single_label,
+)
+
+__all__ = [
+    'AsymmetricFocalLoss',
+    'AsymmetricLoss',
+    'AsymmetricLossSingleLabel',
+    'asymmetric_focal_loss',
+    'asymmetric_loss',
+    'asymmetric_loss_single_label',
+]

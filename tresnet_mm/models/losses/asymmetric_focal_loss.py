@@ -1,0 +1,143 @@
+"""Asymmetric focal loss for dense detection heads: ASL with mmdet's FocalLoss conventions."""
+
+from mmengine.registry import MODELS
+from torch import Tensor, nn
+
+from .asymmetric_term import AsymmetricTerm
+from .fused_binary_loss import fused_binary_loss
+from .reduction import average, broadcast_weight, check_reduction
+
+
+def asymmetric_focal_loss(
+    pred: Tensor,
+    target: Tensor,
+    weight: Tensor | None = None,
+    *,
+    gamma_pos: float = 2.0,
+    gamma_neg: float = 2.0,
+    alpha: float | None = 0.25,
+    clip: float = 0.0,
+    reduction: str = 'mean',
+    avg_factor: float | Tensor | None = None,
+    activated: bool = False,
+    validate: bool | None = None,
+) -> Tensor:
+    r"""Focal loss (arXiv 1708.02002) with ASL's two exponents and probability margin.
+
+    With :math:`q = \min(1 - p + clip, 1)` an entry's loss is
+
+    .. math::
+        -\alpha y (1-p)^{\gamma_+} \log p - (1-\alpha) (1-y) (1-q)^{\gamma_-} \log q
+
+    At equal exponents and without clip it is mmdet's ``FocalLoss`` (for one-hot targets; soft ones
+    between 0 and 1 mix the two parts linearly). Only predictions, targets and weight are kept for
+    backward: integer classes are never expanded to one-hot.
+
+    Args:
+        pred: (N, C) logits, or probabilities if ``activated``.
+        target: (N,) integer classes with C for background, or (N, C) values in [0, 1].
+        weight: Constant weights: (N,) or (N, 1) per anchor, (C,) or (1, C) per class, (N, C), or
+            (N * C,).
+        gamma_pos: Focusing exponent of the positives, at least 0.
+        gamma_neg: Focusing exponent of the negatives, at least 0.
+        alpha: Weight of the positives, 1 - alpha that of the negatives; None weights both by 1.
+        clip: Probability margin of the negatives, in [0, 1).
+        reduction: 'none', 'mean' or 'sum'.
+        avg_factor: What 'mean' divides the sum by instead of the number of entries.
+        activated: Whether ``pred`` are probabilities.
+        validate: Whether to check the range of the targets. None: on the CPU only.
+
+    Returns:
+        A number, or (N, C) with 'none'; float32 (float64 for float64 predictions).
+
+    Raises:
+        TypeError: for types that do not fit.
+        ValueError: for shapes that do not fit, constants or targets out of range, and targets or
+            weights that require a gradient.
+    """
+    check_reduction(reduction, avg_factor)
+    term = AsymmetricTerm(gamma_pos, gamma_neg, clip, alpha=alpha, from_probs=activated).checked()
+    loss = fused_binary_loss(
+        pred,
+        target,
+        term,
+        weight=broadcast_weight(weight, pred.shape),
+        reduce=reduction != 'none',
+        validate=validate,
+    )
+    if reduction != 'mean':
+        return loss
+    return loss / max(pred.numel(), 1) if avg_factor is None else average(loss, avg_factor)
+
+
+@MODELS.register_module()
+class AsymmetricFocalLoss(nn.Module):
+    """Drop-in for mmdet's ``FocalLoss`` with separate exponents for positives and negatives.
+
+    A head's config needs ``use_sigmoid=True``, as with ``FocalLoss``: heads read it there. The
+    authors advise to start from the focal loss (``gamma_pos = gamma_neg = 2``) with its alpha, then
+    to make the exponents differ, and to add ``clip`` last. See :func:`asymmetric_focal_loss` for
+    the formula and the other arguments.
+
+    Args:
+        use_sigmoid: Only True.
+        loss_weight: What the loss is multiplied by.
+
+    Raises:
+        ValueError: for ``use_sigmoid=False`` and for constants out of range.
+    """
+
+    def __init__(
+        self,
+        use_sigmoid: bool = True,
+        gamma_pos: float = 1.0,
+        gamma_neg: float = 2.0,
+        alpha: float | None = 0.25,
+        clip: float = 0.0,
+        reduction: str = 'mean',
+        loss_weight: float = 1.0,
+        activated: bool = False,
+        validate: bool | None = None,
+    ) -> None:
+        super().__init__()
+        if use_sigmoid is not True:
+            raise ValueError(f'only use_sigmoid=True is supported, got {use_sigmoid!r}')
+        AsymmetricTerm(gamma_pos, gamma_neg, clip).checked()
+        self.use_sigmoid = use_sigmoid
+        self.gamma_pos = gamma_pos
+        self.gamma_neg = gamma_neg
+        self.alpha = alpha
+        self.clip = clip
+        self.reduction = check_reduction(reduction)
+        self.loss_weight = loss_weight
+        self.activated = activated
+        self.validate = validate
+
+    def forward(
+        self,
+        pred: Tensor,
+        target: Tensor,
+        weight: Tensor | None = None,
+        avg_factor: float | Tensor | None = None,
+        reduction_override: str | None = None,
+    ) -> Tensor:
+        """Return the loss of (N, C) predictions and (N,) classes or (N, C) one-hot targets."""
+        return self.loss_weight * asymmetric_focal_loss(
+            pred,
+            target,
+            weight,
+            gamma_pos=self.gamma_pos,
+            gamma_neg=self.gamma_neg,
+            alpha=self.alpha,
+            clip=self.clip,
+            reduction=reduction_override or self.reduction,
+            avg_factor=avg_factor,
+            activated=self.activated,
+            validate=self.validate,
+        )
+
+    def extra_repr(self) -> str:
+        return (
+            f'gamma_pos={self.gamma_pos}, gamma_neg={self.gamma_neg}, alpha={self.alpha}, '
+            f'clip={self.clip}, reduction={self.reduction!r}, loss_weight={self.loss_weight}'
+        )
