@@ -1,0 +1,17 @@
+# Ten epochs of Adam under a one-cycle learning rate that changes every iteration.
+max_epochs = 10
+train_cfg = dict(type='EpochBasedTrainLoop', max_epochs=max_epochs, val_interval=1)
+val_cfg = dict(type='ValLoop')
+test_cfg = dict(type='TestLoop')
+
+optim_wrapper = dict(
+    type='OptimWrapper',
+    optimizer=dict(type='Adam', lr=1e-3, weight_decay=1e-4),
+    paramwise_cfg=dict(norm_decay_mult=0, bias_decay_mult=0))
+param_scheduler = [
+    dict(
+        type='OneCycleFromLR',
+        total_steps=max_epochs,
+        by_epoch=True,
+        convert_to_iter_based=True)
+]
