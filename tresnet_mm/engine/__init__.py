@@ -1,7 +1,7 @@
 """Hooks and switches that mmengine lacks."""
 
 from . import sync_bn  # noqa: F401
-from .auto_amp_optim_wrapper import auto_amp_optim_wrapper
+from .auto_amp_optim_wrapper import build_auto_amp_optim_wrapper
 from .best_weights_hook import BestWeightsHook
 from .one_cycle_from_lr import OneCycleFromLR
 from .plain_and_ema_eval_hook import PlainAndEMAEvalHook
@@ -10,5 +10,5 @@ __all__ = [
     'BestWeightsHook',
     'OneCycleFromLR',
     'PlainAndEMAEvalHook',
-    'auto_amp_optim_wrapper',
+    'build_auto_amp_optim_wrapper',
 ]

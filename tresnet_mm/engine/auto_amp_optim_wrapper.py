@@ -7,7 +7,7 @@ from mmengine.registry import OPTIM_WRAPPERS
 
 
 @OPTIM_WRAPPERS.register_module(name='AutoAmpOptimWrapper')
-def auto_amp_optim_wrapper(
+def build_auto_amp_optim_wrapper(
     loss_scale: str | float | dict = 'dynamic', dtype: str | None = None, **kwargs
 ) -> OptimWrapper:
     """Build ``AmpOptimWrapper``, or ``OptimWrapper`` on a machine without an accelerator.

@@ -1,0 +1,118 @@
+"""The multi-label configs fit together, and their optimiser is the recipe's."""
+
+from pathlib import Path
+
+import pytest
+import torch
+from mmengine.config import Config
+from mmengine.optim import OptimWrapper, build_optim_wrapper
+from mmengine.registry import MODELS, init_default_scope
+
+from tresnet_mm.checkpoint import hub
+from tresnet_mm.models.tresnet import ARCHS
+
+CONFIGS = Path(__file__).resolve().parent.parent / 'configs'
+# name -> arch, side, batch, classes
+PUBLISHED = {
+    'multilabel_tresnet_m_224': ('m', 224, 128, 80),
+    'multilabel_tresnet_l_448': ('l', 448, 56, 80),
+    'multilabel_tresnet_xl_640': ('xl', 640, 28, 80),
+    'multilabel_tresnet_m_224_mldecoder': ('m', 224, 128, 80),
+    'multilabel_tresnet_v2_l_448_mldecoder': ('v2_l', 448, 56, 80),
+    'multilabel_voc07_tresnet_l_448': ('l', 448, 56, 20),
+}
+
+
+def load(name: str) -> Config:
+    init_default_scope('mmdet')
+    return Config.fromfile(CONFIGS / f'{name}.py')
+
+
+def small(cfg: Config) -> dict:
+    """The config's model with one block a stage and no pretrained weights."""
+    model = cfg.model.to_dict()
+    arch = ARCHS[model['backbone']['arch']]
+    model['backbone'].update(arch=dict(arch, depths=(1, 1, 1, 1)), init_cfg=None)
+    return model
+
+
+@pytest.mark.parametrize('name', PUBLISHED)
+def test_config(name):
+    arch, side, batch, classes = PUBLISHED[name]
+    cfg = load(name)
+    assert cfg.model.backbone.arch == arch
+    assert cfg.model.head.num_classes == classes
+    for pipeline in (cfg.train_dataloader.dataset.pipeline, cfg.val_dataloader.dataset.pipeline,
+                     cfg.test_dataloader.dataset.pipeline, cfg.tta_pipeline):
+        assert [step.scale for step in pipeline if step.type == 'Resize'] == [(side, side)]
+    assert cfg.train_dataloader.batch_size == cfg.val_dataloader.batch_size == batch
+    assert cfg.auto_scale_lr.base_batch_size == batch
+    assert cfg.val_dataloader.dataset.test_mode
+    assert cfg.model.head.loss == dict(
+        type='AsymmetricLoss', gamma_neg=4, gamma_pos=0, clip=0.05, detach_weights=True)
+    # ASL ends its gradient decay of 1 - 0.0003 = 0.9997 in mmengine's words.
+    assert 1 - cfg.custom_hooks[0].momentum == pytest.approx(0.9997)
+    with torch.device('meta'):
+        model = MODELS.build(small(cfg))
+        logits = model(torch.zeros(2, 3, 64, 64), mode='tensor')
+    assert logits.shape == (2, classes)
+
+
+@pytest.mark.parametrize('name', PUBLISHED)
+def test_pretrained_weights_are_of_the_arch(name):
+    backbone = load(name).model.backbone
+    scheme, _, key = backbone.init_cfg.checkpoint.partition('://')
+    assert scheme == 'tresnet'
+    assert key in hub.HUB_FILES
+    assert key.startswith(f'{backbone.arch}_in')
+
+
+@pytest.mark.parametrize('year', ['2014', '2017'])
+def test_coco_layouts(year, monkeypatch):
+    monkeypatch.setenv('COCO_YEAR', year)
+    monkeypatch.setenv('COCO_ROOT', '/somewhere')
+    cfg = load('multilabel_tresnet_l_448')
+    for loader, split in ((cfg.train_dataloader, 'train'), (cfg.test_dataloader, 'val')):
+        assert loader.dataset.data_root == '/somewhere'
+        assert loader.dataset.ann_file == f'annotations/instances_{split}{year}.json'
+        assert loader.dataset.data_prefix == dict(img=f'{split}{year}/')
+
+
+def test_voc_root(monkeypatch):
+    monkeypatch.setenv('VOC_ROOT', '/voc')
+    cfg = load('multilabel_voc07_tresnet_l_448')
+    assert cfg.train_dataloader.dataset.data_root == cfg.test_dataloader.dataset.data_root == '/voc'
+    assert cfg.train_dataloader.dataset.data_prefix == dict(img='JPEGImages/', ann='Annotations/')
+
+
+@pytest.mark.parametrize('name', ['multilabel_tresnet_m_224', 'multilabel_tresnet_m_224_mldecoder'])
+def test_weight_decay_spares_norms_biases_and_other_vectors(name):
+    cfg = load(name)
+    model = MODELS.build(small(cfg))
+    wrapper = build_optim_wrapper(model, cfg.optim_wrapper)
+    assert isinstance(wrapper, OptimWrapper)
+    assert type(wrapper.optimizer) is torch.optim.Adam  # decay in the gradient, not decoupled
+    groups = wrapper.optimizer.param_groups
+    decay = {id(p): g['weight_decay'] for g in groups for p in g['params']}
+    trained = {n: p for n, p in model.named_parameters() if p.requires_grad}
+    assert {id(p) for p in trained.values()} == set(decay)
+    wrong = [n for n, p in trained.items() if decay[id(p)] != (1e-4 if p.ndim > 1 else 0)]
+    assert wrong == []
+    assert {g['lr'] for g in groups} == {1e-4}
+
+
+def test_mixed_precision_where_there_is_an_accelerator(monkeypatch):
+    """The same config builds on a CPU, where ``AmpOptimWrapper`` refuses to be built."""
+    optimizer = dict(type='SGD', lr=0.1)
+    cfg = dict(type='AutoAmpOptimWrapper', optimizer=optimizer, accumulative_counts=4)
+    wrapper = build_optim_wrapper(torch.nn.Linear(1, 1), dict(cfg))
+    assert wrapper._accumulative_counts == 4
+    if not torch.cuda.is_available():
+        assert type(wrapper) is OptimWrapper
+    built = {}
+    module = 'tresnet_mm.engine.auto_amp_optim_wrapper'
+    monkeypatch.setattr(f'{module}.get_device', lambda: 'cuda')
+    monkeypatch.setattr(f'{module}.AmpOptimWrapper', lambda **kwargs: built.update(kwargs))
+    build_optim_wrapper(torch.nn.Linear(1, 1), dict(cfg, dtype='bfloat16'))
+    assert (built['dtype'], built['loss_scale'], built['accumulative_counts']) == \
+        ('bfloat16', 'dynamic', 4)
