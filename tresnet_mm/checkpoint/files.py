@@ -17,8 +17,7 @@ from mmengine.runner.checkpoint import get_torch_safe_globals
 
 from .conversion import TAG
 
-_NEEDS_CODE = re.compile(r'GLOBAL (\S+)|[Uu]nsupported (?:global|class|operand)|'
-                         r'Trying to (?:call|instantiate)|[Cc]an only (?:build|create)')
+_GLOBAL = re.compile(r'GLOBAL (\S+)')  # the class or function that a pickle asks for
 MapLocation = str | torch.device | dict | Callable | None
 
 
@@ -88,19 +87,25 @@ def _read_torch(path: Path, map_location: MapLocation) -> dict[str, Any]:
         with torch.serialization.safe_globals(allowed):
             return torch.load(path, map_location=map_location, weights_only=True)
     except pickle.UnpicklingError as error:
-        match = _NEEDS_CODE.search(str(error))
-        if match is None:
+        match = _GLOBAL.search(str(error))
+        if match is None and not _is_pickle(path):
             raise ValueError(f'checkpoint {path} is damaged or no checkpoint') from error
-        what = f'runs {match[1]}' if match[1] else 'runs code'
         raise ValueError(
-            f'checkpoint {path} {what} when it is read, which is refused. Save its weights alone, '
-            'or, if you trust the file, allow what it needs by torch.serialization.'
-            'add_safe_globals before loading') from error
+            f'checkpoint {path} runs {match[1] if match else "code"} when it is read, which is '
+            'refused. Save its weights alone, or, if you trust the file, allow what it needs by '
+            'torch.serialization.add_safe_globals before loading') from error
     except (RuntimeError, EOFError, LookupError, ValueError, TypeError, AttributeError) as error:
         # What torch's readers raise for cut or foreign files; KeyError for text, for example.
         raise ValueError(f'checkpoint {path} is damaged or no checkpoint: '
                          f'{str(error).splitlines()[0] if str(error) else "it ends early"}'
                          ) from error
+
+
+def _is_pickle(path: Path) -> bool:
+    """Whether the file starts as the zip archives and pickles do that torch has written."""
+    with path.open('rb') as file:
+        start = file.read(2)
+    return start == b'PK' or start[:1] == pickle.PROTO
 
 
 def _read_safetensors(path: Path, map_location: MapLocation) -> dict[str, Any]:
