@@ -1,5 +1,6 @@
 """Datasets and transforms of TResNet models."""
 
+from .checked_coco import CheckedCocoDataset
 from .coco_multilabel import CocoMultiLabel
 from .custom_multilabel import CustomMultiLabel
 from .mixup import mixup_collate
@@ -8,6 +9,7 @@ from .transforms import ColorCutout, LoadImageChecked, PackMultiLabelInputs
 from .voc_multilabel import VOCMultiLabel
 
 __all__ = [
+    'CheckedCocoDataset',
     'CocoMultiLabel',
     'ColorCutout',
     'CustomMultiLabel',

@@ -1,6 +1,7 @@
 """COCO boxes with the annotation file checked while it is read."""
 from __future__ import annotations
 
+import logging
 import math
 from collections import Counter
 from typing import Any
@@ -19,7 +20,7 @@ class CheckedCOCO(COCO):
             class that is asked for is not among the file's categories.
     """
 
-    def createIndex(self) -> None:  # noqa: N802  (the name is pycocotools')
+    def createIndex(self) -> None:
         """Index images, annotations and categories."""
         for key in ('images', 'categories'):
             if not isinstance(self.dataset.get(key), list):
@@ -34,7 +35,7 @@ class CheckedCOCO(COCO):
             raise ValueError(f'image id {twice[0]} stands more than once in the list of images')
         super().createIndex()
 
-    def get_cat_ids(self, cat_names: Any = (), sup_names: Any = (),  # noqa: B006
+    def get_cat_ids(self, cat_names: Any = (), sup_names: Any = (),
                     cat_ids: Any = ()) -> list[int]:
         """Category ids in the file's order, every one of ``cat_names`` being there."""
         names = [category['name'] for category in self.dataset['categories']]
@@ -62,21 +63,32 @@ class CheckedCocoDataset(CocoDataset):
             are wanted and an object has none, or no image is left; and as :class:`CheckedCOCO`.
     """
 
-    COCOAPI = CheckedCOCO
+    #: How many annotations were left out while reading, by reason.
+    dropped: Counter[str]
 
     def load_data_list(self) -> list[dict[str, Any]]:
         """Read and check the annotation file."""
-        self._dropped: Counter[str] = Counter()
+        self.dropped = Counter()
         self._needs_masks = not self.test_mode and any(
             getattr(transform, 'with_mask', False) for transform in self.pipeline.transforms)
         try:
             data_list = super().load_data_list()
         except (ValueError, AssertionError) as error:
             raise ValueError(f'{self.ann_file}: {error}') from error
-        if self._dropped:
-            reasons = ', '.join(f'{count} {reason}' for reason, count in self._dropped.items())
-            print_log(f'{self.ann_file}: annotations left out: {reasons}', 'current', 30)
+        if self.dropped:
+            reasons = ', '.join(f'{count} {reason}' for reason, count in self.dropped.items())
+            print_log(f'{self.ann_file}: annotations left out: {reasons}', 'current',
+                      logging.WARNING)
         return data_list
+
+    def COCOAPI(self, path: str) -> CheckedCOCO:  # the hook by which CocoDataset opens its file
+        """Index the annotation file, and count the annotations that no image will ask for."""
+        coco = CheckedCOCO(path)
+        orphans = sum(len(found) for image_id, found in coco.imgToAnns.items()
+                      if image_id not in coco.imgs)
+        if orphans:
+            self.dropped['of an image that is not listed'] = orphans
+        return coco
 
     def parse_data_info(self, raw_data_info: dict[str, Any]) -> dict[str, Any]:
         """Check one image's annotations, then read them as mmdet does."""
@@ -84,7 +96,7 @@ class CheckedCocoDataset(CocoDataset):
             self._check(annotation)
             reason = self._drop_reason(annotation, raw_data_info['raw_img_info'])
             if reason:
-                self._dropped[reason] += 1
+                self.dropped[reason] += 1
         return super().parse_data_info(raw_data_info)
 
     def filter_data(self) -> list[dict[str, Any]]:
