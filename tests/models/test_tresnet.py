@@ -74,7 +74,7 @@ def test_any_size_is_the_padded_one(size):
     padded[:, :, :size[0], :size[1]] = x
     with torch.no_grad():
         outs, expected = model(x), model(padded)
-    for i, (out, other) in enumerate(zip(outs, expected)):
+    for i, (out, other) in enumerate(zip(outs, expected, strict=True)):
         stride = 4 * 2 ** i
         assert out.shape[2:] == (-(-size[0] // stride), -(-size[1] // stride))
         assert torch.equal(out, other)
@@ -159,13 +159,16 @@ def test_gradient_checkpointing_changes_nothing(norm):
 def test_other_norm_layers_keep_the_activations(norm):
     """A batch norm whose scale is |weight| + eps is the same network."""
     ours, other = tiny(), tiny(norm_cfg=dict(type=norm))
-    state = ours.state_dict()
+    parameters, buffers = dict(ours.named_parameters()), dict(ours.named_buffers())
+    for name, parameter in other.named_parameters():
+        parameter.data.copy_(parameters[name])
+    for name, buffer in other.named_buffers():
+        buffer.copy_(buffers[name])
     for name, module in ours.named_modules():
         if isinstance(module, InPlaceABN):
-            state[f'{name}.weight'] = module.weight.abs() + module.eps
-    other.load_state_dict(state, strict=True)
+            other.get_submodule(name).weight.data = module.weight.abs() + module.eps
     x = torch.rand(2, 3, 64, 64)
-    for ours_out, other_out in zip(ours.eval()(x), other.eval()(x)):
+    for ours_out, other_out in zip(ours.eval()(x), other.eval()(x), strict=True):
         torch.testing.assert_close(ours_out, other_out, rtol=1e-4, atol=1e-5)
 
 
@@ -209,7 +212,7 @@ def test_compiles_without_graph_break(training):
     compiled = torch.compile(copy.deepcopy(model), backend='aot_eager', fullgraph=True)
     x = torch.rand(2, 3, 64, 64)
     expected, grads = gradients(model, x), gradients(compiled, x)
-    for (_, value), (_, other) in zip(sorted(expected.items()), sorted(grads.items())):
+    for (_, value), (_, other) in zip(sorted(expected.items()), sorted(grads.items()), strict=True):
         torch.testing.assert_close(value, other, rtol=1e-3, atol=1e-5)
 
 

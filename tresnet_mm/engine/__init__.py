@@ -1,6 +1,5 @@
 """Hooks and switches that mmengine lacks."""
 
-from . import sync_bn  # noqa: F401
 from .auto_amp_optim_wrapper import build_auto_amp_optim_wrapper
 from .best_weights_hook import BestWeightsHook
 from .one_cycle_from_lr import OneCycleFromLR

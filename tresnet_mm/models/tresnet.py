@@ -1,21 +1,23 @@
 """TResNet (arXiv 2003.13630), a backbone designed for GPU throughput."""
 
 import copy
-import math
 from collections import OrderedDict
-from contextlib import contextmanager, nullcontext
 
-import torch
 import torch.nn.functional as F
-from mmcv.cnn import ConvModule
 from mmengine.model import BaseModule, PretrainedInit
 from mmengine.registry import MODELS
 from torch import Tensor, nn
 from torch.nn.modules.batchnorm import _BatchNorm
-from torch.utils.checkpoint import checkpoint
 
 from ..checkpoint import adapt_backbone_state_dict, load_pretrained, tag_state_dict
-from .layers import BlurPool2d, SpaceToDepth, SqueezeExcite, gated_conv2d
+from .layers import (
+    BlurPool2d,
+    ConvNorm,
+    SpaceToDepth,
+    SqueezeExcite,
+    checkpoint_block,
+    gated_conv2d,
+)
 
 EARLY_BASIC = ('basic', 'basic', 'bottleneck', 'bottleneck')
 ALL_BOTTLENECK = ('bottleneck',) * 4
@@ -34,32 +36,6 @@ ARCHS: dict[str, dict] = {
 STEM_SLOPE = 1e-2
 BLOCK_SLOPE = 1e-3
 MIN_SIZE = 32
-
-
-class ConvNorm:
-    """Builds the convolutions of a network: each with its norm layer and leaky ReLU.
-
-    Args:
-        norm_cfg: Config of the norm layer. ``InPlaceABN`` activates by itself; behind any other
-            the activation is a layer of its own.
-    """
-
-    def __init__(self, norm_cfg: dict) -> None:
-        self.norm_cfg = norm_cfg
-
-    def __call__(self, in_channels: int, out_channels: int, kernel_size: int, stride: int = 1,
-                 dilation: int = 1, slope: float | None = None) -> ConvModule:
-        """Build one; without a ``slope`` there is no activation."""
-        norm_cfg, act_cfg = dict(self.norm_cfg), None
-        if norm_cfg['type'] == 'InPlaceABN':
-            norm_cfg.update(activation='identity' if slope is None else 'leaky_relu')
-            if slope is not None:
-                norm_cfg.update(activation_param=slope)
-        elif slope is not None:
-            act_cfg = dict(type='LeakyReLU', negative_slope=slope)
-        return ConvModule(
-            in_channels, out_channels, kernel_size, stride=stride, dilation=dilation,
-            padding=dilation * (kernel_size // 2), norm_cfg=norm_cfg, act_cfg=act_cfg)
 
 
 class _Block(nn.Module):
@@ -212,7 +188,7 @@ class TResNet(BaseModule):
             in_channels * 16, channels, 3, slope=STEM_SLOPE if leaky_slope is None else leaky_slope)
         stage_channels = []
         planes = channels
-        for i, (depth, kind) in enumerate(zip(settings['depths'], settings['blocks'])):
+        for i, (depth, kind) in enumerate(zip(settings['depths'], settings['blocks'], strict=True)):
             blocks = []
             for j in range(depth):
                 blocks.append(BLOCKS[kind](
@@ -309,8 +285,7 @@ class TResNet(BaseModule):
 
     def _run(self, block: _Block, x: Tensor) -> Tensor:
         if self.with_cp and self.training and x.requires_grad:
-            return checkpoint(block, x, use_reentrant=False, context_fn=lambda: (
-                nullcontext(), _statistics_kept(block)))
+            return checkpoint_block(block, x)
         return block(x)
 
     def _frozen(self) -> list[nn.Module]:
@@ -361,18 +336,3 @@ def _check_stages(out_indices: tuple[int, ...], frozen_stages: int, strides: tup
         raise ValueError(f'strides must be four of 1 and 2, got {strides}')
     if len(dilations) != 4 or min(dilations) < 1:
         raise ValueError(f'dilations must be four numbers above 0, got {dilations}')
-
-
-@contextmanager
-def _statistics_kept(module: nn.Module):
-    """Let nothing count twice that a checkpointed ``module`` computes again for backward."""
-    norms = [m for m in module.modules() if isinstance(m, _BatchNorm) and m.training]
-    before = [(norm.momentum, norm.num_batches_tracked.clone()) for norm in norms]
-    for norm in norms:
-        norm.momentum = 0.0
-    try:
-        yield
-    finally:
-        for norm, (momentum, count) in zip(norms, before):
-            norm.momentum = momentum
-            norm.num_batches_tracked.copy_(count)

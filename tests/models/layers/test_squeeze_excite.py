@@ -32,7 +32,7 @@ def test_gated_convolution_equals_convolution_of_the_product(bias, frozen):
     y.square().sum().backward()
     expected.square().sum().backward()
     torch.testing.assert_close([t.grad for t in ours], [t.grad for t in theirs])
-    for parameter, other in zip(conv.parameters(), plain.parameters()):
+    for parameter, other in zip(conv.parameters(), plain.parameters(), strict=True):
         torch.testing.assert_close(parameter.grad, other.grad)
 
 

@@ -106,10 +106,9 @@ class InPlaceABN(_BatchNorm):
                              'or freeze the statistics by norm_eval=True')
 
     def _group(self):
-        if self.sync and dist.is_available() and dist.is_initialized():
-            if dist.get_world_size() > 1:
-                return dist.group.WORLD
-        return None
+        synchronises = (self.sync and dist.is_available() and dist.is_initialized()
+                        and dist.get_world_size() > 1)
+        return dist.group.WORLD if synchronises else None
 
     def _count_batch(self) -> float:
         """Count a training batch and return the weight of its statistics in the running ones."""
@@ -117,20 +116,20 @@ class InPlaceABN(_BatchNorm):
         return self.momentum if self.momentum is not None else 1 / float(self.num_batches_tracked)
 
     def _forward_compiled(self, arguments: tuple) -> Tensor:
-        functional = _import_inplace_abn()
+        functions = _import_inplace_abn()
         group = self._group()
         if group is not None:
-            return functional.inplace_abn_sync(*arguments, group)
-        return functional.inplace_abn(*arguments)
+            return functions.inplace_abn_sync(*arguments, group)
+        return functions.inplace_abn(*arguments)
 
 
 def _import_inplace_abn():
     try:
-        from inplace_abn import functional
+        from inplace_abn import functions
     except ImportError as error:
         raise ImportError("backend='inplace_abn' needs the compiled package: "
                           'pip install --no-build-isolation inplace-abn==1.1.0') from error
-    return functional
+    return functions
 
 
 def _activate_(z: Tensor, activation: str, param: float) -> Tensor:

@@ -4,7 +4,7 @@ from torch import Tensor, nn
 
 
 class SpaceToDepth(nn.Module):
-    """Move each ``block_size`` x ``block_size`` cell of pixels into the channels (TResNet, section 2.1).
+    """Move each cell of pixels into the channels (TResNet, section 2.1).
 
     Output channel ``(row * block_size + col) * C + c`` holds channel ``c`` of the pixel at
     ``(row, col)`` of its cell: the order of the published weights. ``torch.pixel_unshuffle`` has

@@ -5,7 +5,7 @@ import functools
 import mmengine.model.utils
 from torch import nn
 
-from ..models.layers import InPlaceABN
+from .inplace_abn import InPlaceABN
 
 _convert = mmengine.model.utils.convert_sync_batchnorm
 

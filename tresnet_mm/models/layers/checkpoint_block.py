@@ -1,0 +1,31 @@
+"""Gradient checkpointing that counts a batch's statistics once."""
+
+from contextlib import contextmanager, nullcontext
+
+from torch import Tensor, nn
+from torch.nn.modules.batchnorm import _BatchNorm
+from torch.utils.checkpoint import checkpoint
+
+
+def checkpoint_block(block: nn.Module, x: Tensor) -> Tensor:
+    """Return ``block(x)``, keeping only ``x`` for backward, which computes the rest again.
+
+    The norm layers' running statistics change in the first computation only.
+    """
+    return checkpoint(block, x, use_reentrant=False,
+                      context_fn=lambda: (nullcontext(), _statistics_kept(block)))
+
+
+@contextmanager
+def _statistics_kept(module: nn.Module):
+    """Let nothing count twice that a checkpointed ``module`` computes again for backward."""
+    norms = [m for m in module.modules() if isinstance(m, _BatchNorm) and m.training]
+    before = [(norm.momentum, norm.num_batches_tracked.clone()) for norm in norms]
+    for norm in norms:
+        norm.momentum = 0.0
+    try:
+        yield
+    finally:
+        for norm, (momentum, count) in zip(norms, before, strict=True):
+            norm.momentum = momentum
+            norm.num_batches_tracked.copy_(count)
