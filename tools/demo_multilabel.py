@@ -97,7 +97,7 @@ def run(args: argparse.Namespace) -> float:
     print(f'\ntrained and validated in {minutes:.1f} minutes: {checkpoint}\n'
           f'loss and mAP:      {curve}\n'
           f'labels:            {sheet}\n'
-          f'{METRIC}:   untrained {before_ap:.2f}   trained {after_ap:.2f}')
+          f'{METRIC} in percent: untrained {before_ap:.2f}, trained {after_ap:.2f}')
     return after_ap
 
 

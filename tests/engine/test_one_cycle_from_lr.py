@@ -83,3 +83,28 @@ def test_the_optimizer_sets_the_peak_of_each_group():
 def test_a_peak_of_its_own_is_refused():
     with pytest.raises(ValueError, match=r'set optimizer\.lr to 0\.01'):
         OneCycleFromLR(optimizer(1e-3), eta_max=0.01, end=10)
+
+
+def test_a_resumed_cycle_goes_on_and_its_file_runs_no_code(tmp_path):
+    def schedule():
+        optim = optimizer(1.0)
+        return optim, OneCycleFromLR(optim, total_steps=20, by_epoch=False)
+
+    def rates(optim, scheduler, steps):
+        found = []
+        for _ in range(steps):
+            optim.step()
+            scheduler.step()
+            found.append(optim.param_groups[0]['lr'])
+        return found
+
+    optim, scheduler = schedule()
+    rates(optim, scheduler, 8)
+    torch.save([optim.state_dict(), scheduler.state_dict()], tmp_path / 'state.pth')
+    expected = rates(optim, scheduler, 8)
+
+    optim, scheduler = schedule()
+    states = torch.load(tmp_path / 'state.pth', weights_only=True)
+    for part, state in zip((optim, scheduler), states, strict=True):
+        part.load_state_dict(state)
+    assert rates(optim, scheduler, 8) == expected

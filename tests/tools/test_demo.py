@@ -2,6 +2,7 @@
 
 import dataclasses
 import json
+import os
 import sys
 from pathlib import Path
 
@@ -24,7 +25,8 @@ def tools_on_path(repo_root: Path, monkeypatch) -> None:
     monkeypatch.syspath_prepend(str(repo_root / 'tools'))
     monkeypatch.syspath_prepend(str(repo_root / 'tools/analysis'))
     monkeypatch.chdir(repo_root)
-    monkeypatch.setenv('PYTHONPATH', str(repo_root))
+    path = os.pathsep.join([str(repo_root), os.environ.get('PYTHONPATH', '')])
+    monkeypatch.setenv('PYTHONPATH', path)
 
 
 def is_picture(file: Path) -> bool:

@@ -29,3 +29,13 @@ class OneCycleFromLR(OneCycleLR):
             )
         kwargs['eta_max'] = [group['lr'] for group in optimizer.param_groups]
         super().__init__(optimizer, *args, **kwargs)
+
+    def state_dict(self) -> dict:
+        """The schedule's position and settings, without mmengine's annealing function.
+
+        The function follows from the config, and a checkpoint with it in it could be read only by
+        running code, which loading refuses.
+        """
+        state = super().state_dict()
+        state.pop('anneal_func')
+        return state
