@@ -77,8 +77,8 @@ def build(venv: Path) -> None:
     started = time.monotonic()
     (venv / '.tresnet_mm').unlink(missing_ok=True)
     make_venv(venv)
-    pip(venv, 'pip', 'install', 'pip>=24', pinned('setuptools'), pinned('wheel'), 'setuptools_scm',
-        'packaging', 'ninja', pinned('numpy'))  # fmt: skip
+    tools = ('setuptools', 'setuptools_scm', 'wheel', 'ninja', 'numpy')
+    pip(venv, 'build tools', 'install', 'pip>=24', 'packaging', *map(pinned, tools))
     install_torch(venv)
     constraints = write_constraints(venv)
     check_cuda(venv)
