@@ -83,7 +83,7 @@ def build(venv: Path) -> None:
     constraints = write_constraints(venv)
     check_cuda(venv)
     steps = [
-        Step('mmengine', pinned('onedl-mmengine'), 'import mmengine.runner'),
+        Step('mmengine', pinned('onedl-mmengine'), 'import mmengine'),
         Step('mmcv', pinned('onedl-mmcv'), PROBE_MMCV, ('--no-build-isolation',),
              'compiles its operators: 8 to 9 minutes on two cores, unless pip has kept the wheel'),
         Step('mmdet', pinned('onedl-mmdetection'), 'import mmdet', ('--no-build-isolation',)),
@@ -213,7 +213,7 @@ def install(venv: Path, step: Step, constraints: Path) -> None:
     pip(venv, step.name, *arguments, note=step.note)
     if works(venv, check):
         return
-    print(f'{step.name} is there but does not work: building it again', flush=True)
+    print(f'{step.name} is there but does not work: again, without the cache', flush=True)
     again = ['--no-cache-dir', '--force-reinstall', '--no-deps']
     pip(venv, step.name, *arguments, *again, note=step.note)
     if not works(venv, check):
