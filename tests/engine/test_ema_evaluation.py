@@ -121,7 +121,7 @@ def test_best_file_reproduces_its_score(tmp_path, target, weights, epoch):
     runner.train()
     name = f'best_toy_near_{weights}_epoch_{epoch}.pth'
     assert [path.name for path in tmp_path.glob('best_*.pth')] == [name]
-    saved = torch.load(tmp_path / name, weights_only=False)
+    saved = torch.load(tmp_path / name, weights_only=True)
     expected = epoch * BATCHES if weights == 'plain' else by_hand[epoch * BATCHES - 1]
     assert saved['state_dict']['w'].item() == pytest.approx(expected, abs=1e-4)
     record = json.loads((tmp_path / 'best_weights.json').read_text())
