@@ -4,6 +4,7 @@
 Examples:
     python tools/test.py configs/fcos_tresnet_m.py CHECKPOINT
     python tools/test.py configs/fcos_tresnet_m.py CHECKPOINT --tta --classwise --out coco.json
+    python tools/test.py configs/fcos_tresnet_m.py MODEL.onnx --backend onnxruntime
     bash tools/dist_test.sh configs/fcos_tresnet_m.py CHECKPOINT 8 --out predictions.pkl
 """
 from __future__ import annotations
@@ -19,6 +20,7 @@ from mmengine.config import Config, ConfigDict
 from mmengine.registry import RUNNERS
 from mmengine.runner import Runner
 
+from tresnet_mm.deploy import with_onnx_model
 from tresnet_mm.engine import launch
 
 COCO_METRICS = ('CocoMetric', 'FasterCocoMetric')
@@ -34,6 +36,8 @@ def parse_args(argv: Sequence[str] | None = None) -> argparse.Namespace:
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument('config', help='config file')
     parser.add_argument('checkpoint', help='checkpoint file or URL')
+    parser.add_argument('--backend', choices=['pytorch', 'onnxruntime'], default='pytorch',
+                        help='onnxruntime: CHECKPOINT is a file of tools/export_onnx.py')
     parser.add_argument('--out', action='append', default=[], metavar='FILE',
                         help='write the predictions, by suffix: .pkl (data samples), .json (the '
                         'COCO result format: NAME.json becomes NAME.bbox.json, NAME.segm.json), '
@@ -134,6 +138,8 @@ def build_config(args: argparse.Namespace) -> Config:
     launch.check_checkpoint(args.checkpoint)
     cfg.load_from = args.checkpoint
     launch.check_annotation_files(cfg, 'test_dataloader')
+    if args.backend == 'onnxruntime':
+        cfg = with_onnx_model(cfg, args.checkpoint)
     if args.classwise:
         set_classwise(cfg)
     if args.show or args.show_dir:

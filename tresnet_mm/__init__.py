@@ -6,6 +6,9 @@ __version__ = '0.1.0'
 
 check_requirements()
 
-from . import datasets, engine, evaluation, models, visualization  # noqa: E402
+from . import datasets, deploy, engine, evaluation, models, visualization  # noqa: E402
+from .backbone_swap import swap_backbone  # noqa: E402
+from .deploy import fuse  # noqa: E402
 
-__all__ = ['datasets', 'engine', 'evaluation', 'models', 'visualization']
+__all__ = ['datasets', 'deploy', 'engine', 'evaluation', 'fuse', 'models', 'swap_backbone',
+           'visualization']

@@ -105,8 +105,8 @@ def gradient_error(layer: nn.Module, x: Tensor, grad: Tensor) -> float:
 
 
 def measure(layers: dict[str, nn.Module], shape: tuple[int, ...],
-            memory_format: torch.memory_format, args: argparse.Namespace, error: Callable[..., float] | None = None,
-            ) -> list[dict[str, Any]]:
+            memory_format: torch.memory_format, args: argparse.Namespace,
+            error: Callable[..., float] | None = None) -> list[dict[str, Any]]:
     """One row a layer: bytes saved, forward+backward time and its ratio to the first layer."""
     device = torch.device(args.device)
     x = torch.randn(shape, device=device).to(memory_format=memory_format)
@@ -121,7 +121,8 @@ def measure(layers: dict[str, nn.Module], shape: tuple[int, ...],
         layer(_Source.apply(token, buffer)).backward(grad)
 
     times = timing.alternate(
-        {name: partial(step, layer, x.clone()) for name, layer in layers.items()}, args.rounds * 5, warmup=3)
+        {name: partial(step, layer, x.clone()) for name, layer in layers.items()},
+        args.rounds * 5, warmup=3)
     rows = []
     for name, layer in layers.items():
         saved = timing.saved_bytes(

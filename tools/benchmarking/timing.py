@@ -133,6 +133,14 @@ def peak_memory(fn: Callable[[], Any], device: str | torch.device = 'cpu') -> in
     return peak
 
 
+def available_memory() -> int:
+    """Bytes of main memory that are free for use."""
+    for line in Path('/proc/meminfo').read_text().splitlines():
+        if line.startswith('MemAvailable'):
+            return int(line.split()[1]) * 1024
+    raise RuntimeError('/proc/meminfo does not name MemAvailable')
+
+
 def environment() -> dict[str, Any]:
     """Versions, hardware and the settings that timings depend on."""
     versions = {}

@@ -1,6 +1,16 @@
 """Deployment: folding for inference, ONNX export, and running exported models."""
 
-from .fuse import FuseReport, fuse
+from .fuse import FuseReport, fuse, pack_convolutions
 from .fused_conv import FusedConv2d
+from .onnx_export import export_onnx
+from .onnx_model import OnnxModel, with_onnx_model
 
-__all__ = ['FuseReport', 'FusedConv2d', 'fuse']
+__all__ = [
+    'FuseReport',
+    'FusedConv2d',
+    'OnnxModel',
+    'export_onnx',
+    'fuse',
+    'pack_convolutions',
+    'with_onnx_model',
+]

@@ -1,0 +1,135 @@
+#!/usr/bin/env python
+"""Export a classifier or a one-stage detector to ONNX, and check the file against PyTorch.
+
+Batch and image size of the file are dynamic. A detector's file decodes boxes and runs NMS.
+
+Examples:
+    python tools/export_onnx.py configs/multilabel_tresnet_m_224.py CHECKPOINT
+    python tools/export_onnx.py configs/fcos_tresnet_m.py CHECKPOINT -o fcos.onnx --images val2017
+"""
+from __future__ import annotations
+
+import argparse
+import sys
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+
+import torch
+from mmengine.config import Config, DictAction
+from mmengine.fileio import list_dir_or_file
+from mmengine.registry import MODELS, init_default_scope
+from mmengine.runner import load_checkpoint
+from torch import Tensor
+
+import tresnet_mm  # noqa: F401  registers the models
+from tresnet_mm.deploy import OnnxModel, export_onnx
+from tresnet_mm.engine import launch
+
+TOLERANCE = 1e-3  # of scores; boxes 0.1 px
+
+
+def parse_args(argv: Sequence[str] | None = None) -> argparse.Namespace:
+    """The command line."""
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument('config', help='config file')
+    parser.add_argument('checkpoint', help="checkpoint file or URL, or 'none' for random weights")
+    parser.add_argument('-o', '--out', help='file to write (default: CONFIG.onnx)')
+    parser.add_argument('--size', type=int, nargs=2, default=(224, 224), metavar=('H', 'W'),
+                        help='size of the example that is traced (default: 224 224)')
+    parser.add_argument('--images', metavar='DIR',
+                        help='check on up to 8 images of this folder instead of random ones')
+    parser.add_argument('--no-fuse', action='store_true', help='keep the norm layers')
+    parser.add_argument('--cfg-options', nargs='+', action=DictAction,
+                        help=launch.CFG_OPTIONS_HELP)
+    args = parser.parse_args(argv)
+    if any(side < 32 or side % 32 for side in args.size):
+        parser.error(f'--size: the sides must be multiples of 32, got {args.size}')
+    return args
+
+
+def build_model(args: argparse.Namespace) -> tuple[torch.nn.Module, list[str]]:
+    """The model with its weights, and the class names that the checkpoint or the data know.
+
+    Raises:
+        FileNotFoundError: If the config or the checkpoint does not exist.
+    """
+    if not Path(args.config).is_file():
+        raise FileNotFoundError(f'config file {args.config} does not exist')
+    cfg = Config.fromfile(args.config)
+    if args.cfg_options:
+        cfg.merge_from_dict(args.cfg_options)
+    init_default_scope(cfg.get('default_scope', 'mmengine'))
+    if 'backbone' in cfg.model:
+        cfg.model.backbone.init_cfg = None  # the checkpoint holds the weights
+    model = MODELS.build(cfg.model)
+    classes: Sequence[str] = ()
+    if args.checkpoint != 'none':
+        launch.check_checkpoint(args.checkpoint)
+        checkpoint = load_checkpoint(model, args.checkpoint, map_location='cpu', strict=True)
+        classes = checkpoint.get('meta', {}).get('dataset_meta', {}).get('classes', ())
+    else:
+        model.init_weights()
+    return model.eval(), list(classes)
+
+
+def examples(args: argparse.Namespace, model: torch.nn.Module) -> Iterator[Tensor]:
+    """Preprocessed images (1, 3, H, W): of ``--images``, or random ones of two sizes."""
+    if args.images is None:
+        h, w = args.size
+        yield torch.rand(2, 3, h, w)
+        yield torch.rand(1, 3, h + 32, w * 2)
+        return
+    import mmcv
+    names = sorted(list_dir_or_file(args.images, list_dir=False, suffix=('.jpg', '.png')))[:8]
+    if not names:
+        raise FileNotFoundError(f'--images: no .jpg or .png file in {args.images}')
+    for name in names:
+        image = mmcv.imresize(mmcv.imread(str(Path(args.images) / name)), args.size[::-1])
+        tensor = torch.from_numpy(image).permute(2, 0, 1)
+        yield model.data_preprocessor(dict(inputs=[tensor]), False)['inputs']
+
+
+def check(graph: torch.nn.Module, path: str, images: Iterator[Tensor]) -> str:
+    """Compare file and PyTorch model; says by how much they differ.
+
+    Raises:
+        RuntimeError: If they differ by more than rounding.
+    """
+    exported = OnnxModel(path)
+    worst: dict[str, float] = {}
+    count = 0
+    for image in images:
+        sizes = torch.tensor([image.shape[-2:]] * len(image))
+        with torch.no_grad():
+            expected = graph(*(image, sizes)[:len(graph.inputs)])
+        expected = expected if isinstance(expected, tuple) else (expected,)
+        found = exported(image, mode='tensor')
+        for name, a, b in zip(graph.outputs, expected, found, strict=True):
+            if a.shape != b.shape:
+                raise RuntimeError(f'{path}: {name} is {tuple(b.shape)}, in PyTorch '
+                                   f'{tuple(a.shape)}')
+            difference = float((a - b).abs().max()) if a.numel() else 0.0
+            worst[name] = max(worst.get(name, 0.0), difference)
+        count += len(image)
+    text = ', '.join(f'{name} {value:.2g}' for name, value in worst.items())
+    if worst['scores'] > TOLERANCE or worst.get('boxes', 0) > 100 * TOLERANCE:
+        raise RuntimeError(f'{path} differs from the PyTorch model: {text}')
+    return f'agrees with PyTorch on {count} images; largest differences: {text}'
+
+
+def main(argv: Sequence[str] | None = None) -> None:
+    """Export and check."""
+    args = parse_args(argv)
+    path = args.out or f'{Path(args.config).stem}.onnx'
+    try:
+        model, classes = build_model(args)
+        graph = export_onnx(model, path, tuple(args.size), not args.no_fuse, classes)
+        print(f'written: {path} ({Path(path).stat().st_size / 2**20:.1f} MiB)')
+        print(check(graph, path, examples(args, model)))
+    except (FileNotFoundError, ValueError, TypeError, RuntimeError) as error:
+        sys.exit(f'export_onnx.py: error: {error}')
+
+
+if __name__ == '__main__':
+    main()
