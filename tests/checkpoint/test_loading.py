@@ -140,6 +140,31 @@ def test_load_from_into_a_detector(family, norm, request, make, images, assert_s
     assert any('bbox_head.weight' in m for m in warnings)
 
 
+class Teacher(BaseModel):
+    """A model around a detector that renames keys, as mmdet's semi-supervised ones do."""
+
+    def __init__(self, detector):
+        super().__init__()
+        self.teacher = detector
+
+    def forward(self, *args, **kwargs):
+        return self.teacher(*args, **kwargs)
+
+    def _load_from_state_dict(self, state_dict, prefix, *args):
+        for key in list(state_dict):
+            state_dict['teacher.' + key] = state_dict.pop(key)
+        super()._load_from_state_dict(state_dict, prefix, *args)
+
+
+def test_load_from_into_a_model_that_renames_keys(make, timm, bn_net, images, assert_same,
+                                                  tmp_path):
+    path = str(tmp_path / 'model.pth')
+    torch.save(timm, path)
+    model = Teacher(Detector(make('InPlaceABN', seed=1)))
+    load_checkpoint(model, path)
+    assert_same(model.teacher.backbone, bn_net, images)
+
+
 def test_load_from_with_the_wrong_arch(make, official, tmp_path):
     path = str(tmp_path / 'model.pth')
     torch.save(official, path)
@@ -270,9 +295,9 @@ def test_load_from_into_mmdet(name, make, official, abn_net, images, assert_same
     detector = MODELS.build(dict(
         type=kind,
         backbone=dict(type='TResNet', arch=make().arch),
-        neck=dict(type='mmdet.FPN', in_channels=list(channels), out_channels=16, start_level=1,
+        neck=dict(type='mmdet.FPN', in_channels=list(channels), out_channels=32, start_level=1,
                   add_extra_convs='on_output', num_outs=5),
-        bbox_head=dict(num_classes=3, in_channels=16, feat_channels=16, **head)))
+        bbox_head=dict(num_classes=3, in_channels=32, feat_channels=32, **head)))
     path = str(tmp_path / 'model.pth')
     torch.save({'model': official}, path)
     load_checkpoint(detector, path, logger='current')

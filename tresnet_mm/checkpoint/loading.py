@@ -63,6 +63,10 @@ def register_schemes() -> None:
 def adapt_checkpoint(checkpoint: dict[str, Any], source: str = '') -> dict[str, Any]:
     """Convert a file's content if it is a published TResNet; return any other as it is.
 
+    The result is for in-place ABN. A backbone with batch norm converts it when it loads it, which
+    the state dict's metadata tells it; a model that renames keys while loading loses those, and
+    then the default norm layer is still served exactly.
+
     Raises:
         ValueError: If it is a published TResNet that is incomplete; names ``source``.
     """
@@ -74,7 +78,7 @@ def adapt_checkpoint(checkpoint: dict[str, Any], source: str = '') -> dict[str, 
     if layout is None or layout.form == 'ours':
         return checkpoint
     try:
-        converted = convert(checkpoint, norm=None)
+        converted = convert(checkpoint, norm='InPlaceABN')
     except ValueError as error:
         raise ValueError(f'{source}: {error}') from error
     return dict(meta=meta_of(converted), state_dict=converted.state_dict)
