@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import argparse
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 
 import torch
 from mmengine.config import Config
@@ -26,6 +26,15 @@ def parse_args(argv: Sequence[str] | None = None) -> argparse.Namespace:
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument('config', help='config file')
     parser.add_argument('--amp', action='store_true', help='automatic mixed precision')
+    parser.add_argument('--amp-dtype', choices=['float16', 'bfloat16'],
+                        help='mixed precision in this type; float16 scales the loss and needs a '
+                        'GPU, bfloat16 works everywhere')
+    parser.add_argument('--channels-last', action='store_true',
+                        help='lay weights and features out as torch.channels_last')
+    parser.add_argument('--compile', action='store_true',
+                        help='compile the backbone with torch.compile')
+    parser.add_argument('--grad-checkpoint', action='store_true',
+                        help='compute the activations of the backbone again in backward')
     parser.add_argument('--auto-scale-lr', action='store_true',
                         help='scale the learning rate with the batch size of all processes')
     parser.add_argument('--resume', nargs='?', const='auto', metavar='CHECKPOINT',
@@ -40,6 +49,42 @@ def set_amp(cfg: Config) -> None:
         raise ValueError('--amp scales gradients on a GPU, and PyTorch sees none here')
     cfg.optim_wrapper.type = 'AmpOptimWrapper'
     cfg.optim_wrapper.loss_scale = 'dynamic'
+
+
+def set_amp_dtype(cfg: Config, dtype: str) -> None:
+    """Train in mixed precision in a given type."""
+    if dtype == 'float16':
+        set_amp(cfg)
+        cfg.optim_wrapper.dtype = dtype
+        return
+    for key in ('loss_scale', 'dtype'):  # of the float16 wrappers
+        cfg.optim_wrapper.pop(key, None)
+    cfg.optim_wrapper.type = 'AutocastOptimWrapper'
+
+
+def set_speed(cfg: Config, **options: bool) -> None:
+    """Have the model prepared by `FastRunner`: ``channels_last``, ``compile``."""
+    if 'runner_type' in cfg and cfg.runner_type != 'FastRunner':
+        raise ValueError(f'--channels-last and --compile need the runner FastRunner, and the '
+                         f'config sets runner_type={cfg.runner_type!r}')
+    cfg.runner_type = 'FastRunner'
+    cfg.speed = {**cfg.get('speed', {}), **options}
+
+
+def set_grad_checkpoint(cfg: Config) -> None:
+    """Turn on gradient checkpointing in every backbone of the model."""
+    def backbones(node: object) -> Iterator[dict]:
+        if isinstance(node, dict):
+            if isinstance(node.get('backbone'), dict):
+                yield node['backbone']
+            for value in node.values():
+                yield from backbones(value)
+
+    found = list(backbones(cfg.model))
+    if not found:
+        raise ValueError('--grad-checkpoint sets with_cp of the backbone, and the model has none')
+    for backbone in found:
+        backbone['with_cp'] = True
 
 
 def set_auto_scale_lr(cfg: Config) -> None:
@@ -66,6 +111,12 @@ def build_config(args: argparse.Namespace) -> Config:
     cfg = launch.load_config(args)
     if args.amp:
         set_amp(cfg)
+    if args.amp_dtype:
+        set_amp_dtype(cfg, args.amp_dtype)
+    if args.channels_last or args.compile:
+        set_speed(cfg, channels_last=args.channels_last, compile=args.compile)
+    if args.grad_checkpoint:
+        set_grad_checkpoint(cfg)
     if args.auto_scale_lr:
         set_auto_scale_lr(cfg)
     if args.resume is not None:

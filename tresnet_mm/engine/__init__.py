@@ -1,12 +1,16 @@
 """Hooks and switches that mmengine lacks."""
 
 from .auto_amp_optim_wrapper import build_auto_amp_optim_wrapper
+from .autocast_optim_wrapper import AutocastOptimWrapper
 from .best_weights_hook import BestWeightsHook
+from .fast_runner import FastRunner
 from .one_cycle_from_lr import OneCycleFromLR
 from .plain_and_ema_eval_hook import PlainAndEMAEvalHook
 
 __all__ = [
+    'AutocastOptimWrapper',
     'BestWeightsHook',
+    'FastRunner',
     'OneCycleFromLR',
     'PlainAndEMAEvalHook',
     'build_auto_amp_optim_wrapper',

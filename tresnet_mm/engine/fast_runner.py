@@ -1,0 +1,38 @@
+"""A runner that prepares its model for speed."""
+
+import torch
+from mmengine.logging import print_log
+from mmengine.registry import RUNNERS
+from mmengine.runner import Runner
+from torch import nn
+
+from tresnet_mm.models import TResNet
+
+
+@RUNNERS.register_module()
+class FastRunner(Runner):
+    """mmengine's runner with the memory format and the compiler set by the config's ``speed``.
+
+    ``speed=dict(channels_last=True)`` lays the weights out as ``torch.channels_last``, which the
+    features then follow: faster with mixed precision on a GPU, and on most CPUs.
+    ``speed=dict(compile=True)`` compiles every TResNet by ``torch.compile`` (heads and losses
+    depend on the data and would only break the graph); a dict gives arguments to it.
+    """
+
+    def wrap_model(self, model_wrapper_cfg: dict | None, model: nn.Module) -> nn.Module:
+        """Prepare the model, before a data-parallel wrapper copies the layout of its weights."""
+        speed = self.cfg.get('speed') or {}
+        if speed.get('channels_last'):
+            model = model.to(memory_format=torch.channels_last)
+            print_log('weights laid out as channels_last', logger='current')
+        options = speed.get('compile')
+        if options:
+            backbones = [m for m in model.modules() if isinstance(m, TResNet)]
+            if not backbones:
+                raise ValueError(
+                    'speed.compile compiles TResNet backbones, and '
+                    f'{type(model).__name__} has none')
+            for backbone in backbones:
+                backbone.compile(**({} if options is True else options))
+            print_log(f'{len(backbones)} backbone(s) will be compiled', logger='current')
+        return super().wrap_model(model_wrapper_cfg, model)
