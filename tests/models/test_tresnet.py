@@ -92,6 +92,13 @@ def test_out_indices():
     torch.testing.assert_close(some(x), whole(x)[1:3])
 
 
+def test_stages_that_do_not_run_want_no_gradient():
+    model = tiny(out_indices=(1,))
+    grads = gradients(model, torch.rand(2, 3, 64, 64))
+    assert set(grads) == {name for name, p in model.named_parameters() if p.requires_grad}
+    assert not any(p.requires_grad for p in model.layer3.parameters())
+
+
 def test_other_input_channels():
     assert tiny(in_channels=5).eval()(torch.rand(1, 5, 32, 32))[0].shape == (1, 16, 8, 8)
 

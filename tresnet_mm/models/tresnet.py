@@ -296,8 +296,11 @@ class TResNet(BaseModule):
     def _freeze(self) -> None:
         for module in self._frozen():
             module.eval()
-            for parameter in module.parameters():
-                parameter.requires_grad = False
+        # Stages behind the last one returned do not run; a process group would wait in vain for
+        # their gradients. They are there for the checkpoints' sake.
+        unused = self.stages[max(self.out_indices) + 1:]
+        for module in [*self._frozen(), *unused]:
+            module.requires_grad_(False)
 
 
 def arch_settings(arch: str | dict) -> dict:
