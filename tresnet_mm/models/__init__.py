@@ -4,6 +4,8 @@ from . import losses
 from .heads import MLDecoderHead, MultiLabelLinearHead
 from .multilabel_classifier import MultiLabelClassifier
 from .multilabel_tta import MultiLabelTTAModel
+from .multitask_detector import MultiTaskDetector
+from .multitask_tta import MultiTaskTTAModel
 from .tresnet import ARCHS, TResNet
 
 __all__ = [
@@ -12,6 +14,8 @@ __all__ = [
     'MultiLabelClassifier',
     'MultiLabelLinearHead',
     'MultiLabelTTAModel',
+    'MultiTaskDetector',
+    'MultiTaskTTAModel',
     'TResNet',
     'losses',
 ]

@@ -1,0 +1,253 @@
+"""Any mmdet detector and an image-level head on one backbone."""
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+
+import torch
+from mmdet.registry import MODELS as DETECTORS
+from mmengine.model import BaseModel
+from mmengine.registry import MODELS
+from mmengine.structures import BaseDataElement, InstanceData
+from torch import Tensor, nn
+
+from ..checkpoint import adapt_model_state_dict
+from .heads.multilabel_head import valid_cells
+from .multilabel_classifier import build_image_head
+
+
+@MODELS.register_module()
+class MultiTaskDetector(BaseModel):
+    """Detect boxes and label whole images with one pass of the backbone.
+
+    The detector is built and run as it is; the features its backbone returns on the way also feed
+    the image-level head. This needs nothing of the detector but an attribute ``backbone`` that it
+    calls, so single-stage, two-stage and DETR-like detectors all fit.
+
+    The state dict has the detector's own keys and ``image_head.*``. A detector's checkpoint
+    therefore loads into its part, and this model's checkpoint into the plain detector; the
+    checkpoint of a :class:`MultiLabelClassifier` loads into backbone and image head. Attributes
+    that this class lacks, such as ``bbox_head``, are the detector's.
+
+    Args:
+        detector: config of any mmdet detector; its ``data_preprocessor`` serves both tasks.
+        image_head: config of a :class:`MultiLabelHead` with as many classes as the detector;
+            reads the last feature map of the backbone. ``in_channels`` may be left out for a
+            backbone that has ``out_channels``.
+        detector_loss_weight: factor on every loss of the detector.
+        image_loss_weight: factor on the image head's ``loss_mlc``.
+        rescore: weight a in [0, 1] of the image score p of a box's class in its new score
+            ``s ** (1 - a) * p ** a``; 0 leaves the boxes alone.
+        train_detector: if False, the detector with its backbone is frozen (norm statistics too)
+            and only the image head learns.
+        train_image_head: if False, the image head is frozen and gives no loss.
+        init_cfg: MMEngine initialisation config.
+
+    Raises:
+        ValueError: arguments out of range, a detector without ``backbone``, or heads that differ
+            in their number of classes.
+    """
+
+    def __init__(self, detector: dict, image_head: dict, detector_loss_weight: float = 1.0,
+                 image_loss_weight: float = 1.0, rescore: float = 0.0, train_detector: bool = True,
+                 train_image_head: bool = True, init_cfg: dict | list | None = None):
+        if not 0 <= rescore <= 1:
+            raise ValueError(f'rescore must lie in [0, 1], got {rescore}')
+        if not (train_detector or train_image_head):
+            raise ValueError('train_detector and train_image_head are both False: nothing learns')
+        detector = DETECTORS.build(detector)
+        if not isinstance(getattr(detector, 'backbone', None), nn.Module):
+            raise ValueError(f'{type(detector).__name__} has no backbone to share')
+        super().__init__(detector.data_preprocessor, init_cfg)
+        self.detector = detector
+        self.image_head = build_image_head(image_head, detector.backbone)
+        self.detector_loss_weight = detector_loss_weight
+        self.image_loss_weight = image_loss_weight
+        self.rescore = rescore
+        self.train_detector = train_detector
+        self.train_image_head = train_image_head
+        self._require_same_classes()
+        self.detector.requires_grad_(train_detector)
+        self.image_head.requires_grad_(train_image_head)
+        self.register_state_dict_post_hook(_drop_detector_prefix)
+
+    def __getattr__(self, name: str):
+        try:
+            return super().__getattr__(name)
+        except AttributeError:
+            if name == 'detector':  # not built yet
+                raise
+            return getattr(self.detector, name)
+
+    @property
+    def head(self) -> nn.Module:
+        """The image-level head, under its name in :class:`MultiLabelClassifier`."""
+        return self.image_head
+
+    def train(self, mode: bool = True) -> 'MultiTaskDetector':
+        """Set the mode; frozen parts stay in evaluation mode."""
+        super().train(mode)
+        self.detector.train(mode and self.train_detector)
+        self.image_head.train(mode and self.train_image_head)
+        return self
+
+    def forward(self, inputs: Tensor, data_samples: Sequence[BaseDataElement] | None = None,
+                mode: str = 'tensor'):
+        """Run in one of MMEngine's three modes.
+
+        Args:
+            inputs: (N, 3, H, W), preprocessed.
+            data_samples: mmdet's ``DetDataSample``, one per image.
+            mode: ``tensor`` returns the detector's raw output and the image logits
+                (N, num_classes); ``loss`` the losses of both; ``predict`` the data samples with
+                ``pred_instances``, ``pred_scores`` (num_classes,) and, where they hold ground
+                truth, ``gt_labels``.
+        """
+        if mode == 'loss':
+            return self.loss(inputs, data_samples)
+        if mode == 'predict':
+            return self.predict(inputs, data_samples)
+        if mode != 'tensor':
+            raise ValueError(f"mode must be 'tensor', 'loss' or 'predict', got {mode!r}")
+        with self._backbone_features() as features:
+            output = self.detector(inputs, data_samples, mode='tensor')
+        valid = self._valid(inputs, features[0], data_samples)
+        return output, self.image_head(features[0], valid)
+
+    def loss(self, inputs: Tensor, data_samples: Sequence[BaseDataElement]) -> dict:
+        """Return the detector's losses under their own names, and ``loss_mlc``.
+
+        The labels of an image are the classes of the instances that its augmentations left,
+        ignored ones (crowds) included.
+        """
+        losses = {}
+        if self.train_detector:
+            with self._backbone_features() as features:
+                losses = self.detector(inputs, data_samples, mode='loss')
+            losses = _scale_losses(losses, self.detector_loss_weight)
+            feats = features[0]
+        else:
+            with torch.no_grad():
+                feats = self.detector.backbone(inputs)
+        if self.train_image_head:
+            self._set_image_labels(data_samples)
+            valid = self._valid(inputs, feats, data_samples)
+            image_losses = self.image_head.loss(feats, data_samples, valid)
+            losses.update(_scale_losses(image_losses, self.image_loss_weight))
+        return losses
+
+    def predict(self, inputs: Tensor, data_samples: Sequence[BaseDataElement],
+                **kwargs) -> Sequence[BaseDataElement]:
+        """Return the data samples with boxes and image-level scores.
+
+        Args:
+            inputs: (N, 3, H, W), preprocessed.
+            data_samples: one per image.
+            **kwargs: of the detector's ``predict``, such as ``rescale``.
+        """
+        with self._backbone_features() as features:
+            results = self.detector.predict(inputs, data_samples, **kwargs)
+        self._set_image_labels(results)
+        valid = self._valid(inputs, features[0], results)
+        self.image_head.predict(features[0], results, valid)
+        if self.rescore:
+            for sample in results:
+                sample.pred_instances = rescore_boxes(sample.pred_instances, sample.pred_scores,
+                                                      self.rescore)
+        return results
+
+    @contextmanager
+    def _backbone_features(self) -> Iterator[list]:
+        """Collect what the backbone returns while the detector runs; the first is the images'."""
+        features: list = []
+        handle = self.detector.backbone.register_forward_hook(
+            lambda module, args, output: features.append(output))
+        try:
+            yield features
+        finally:
+            handle.remove()
+
+    def _load_from_state_dict(self, state_dict: dict, prefix: str, local_metadata: dict,
+                              *args) -> None:
+        """Take this model's keys, a plain detector's, a classifier's, and published ones."""
+        adapt_model_state_dict(self, state_dict, prefix, local_metadata)
+        _add_detector_prefix(state_dict, prefix)
+        super()._load_from_state_dict(state_dict, prefix, local_metadata, *args)
+
+    def _set_image_labels(self, data_samples: Sequence[BaseDataElement]) -> None:
+        for sample in data_samples:
+            labels = image_labels(sample, self.image_head.num_classes)
+            if labels is not None:
+                sample.gt_labels = labels
+
+    def _require_same_classes(self) -> None:
+        head = getattr(getattr(self.detector, 'roi_head', self.detector), 'bbox_head', None)
+        head = head[0] if isinstance(head, nn.ModuleList) else head
+        boxes = getattr(head, 'num_classes', self.image_head.num_classes)
+        if boxes != self.image_head.num_classes:
+            raise ValueError(f'the detector has {boxes} classes, but the image head has '
+                             f'{self.image_head.num_classes}; both take their labels from the '
+                             'same instances')
+
+    @staticmethod
+    def _valid(inputs: Tensor, feats, data_samples) -> Tensor | None:
+        last = feats if isinstance(feats, Tensor) else feats[-1]
+        return valid_cells(data_samples, inputs.shape[-2:], last.shape[-2:])
+
+
+def image_labels(sample: BaseDataElement, num_classes: int) -> Tensor | None:
+    """Multi-hot labels (num_classes,) of an image: the classes of all its instances.
+
+    Args:
+        sample: with ``gt_instances`` and, optionally, ``ignored_instances`` (crowds), whose
+            ``labels`` are class indices.
+        num_classes: number of classes.
+
+    Returns:
+        Float tensor of 0 and 1, or None where the sample holds no ground truth.
+    """
+    labels = [sample.get(field).labels for field in ('gt_instances', 'ignored_instances')
+              if field in sample and 'labels' in sample.get(field)]
+    if not labels:
+        return None
+    result = torch.zeros(num_classes, device=labels[0].device)
+    result[torch.cat(labels).long()] = 1
+    return result
+
+
+def rescore_boxes(instances: InstanceData, image_scores: Tensor, weight: float) -> InstanceData:
+    """Mix box scores with the image's score of the box's class, and sort by the result.
+
+    Args:
+        instances: with ``scores`` (n,) in [0, 1] and ``labels`` (n,).
+        image_scores: (num_classes,) probabilities.
+        weight: a in ``s ** (1 - a) * p ** a``.
+    """
+    mixed = instances.scores ** (1 - weight) * image_scores[instances.labels] ** weight
+    instances.scores = mixed
+    return instances[mixed.argsort(descending=True, stable=True)]
+
+
+def _scale_losses(losses: dict, weight: float) -> dict:
+    """Multiply the entries that mmengine sums up: those with ``loss`` in their name."""
+    def scale(value):
+        return [scale(v) for v in value] if isinstance(value, (list, tuple)) else value * weight
+
+    return {k: scale(v) if 'loss' in k else v for k, v in losses.items()}
+
+
+PREFIX = 'detector.'
+
+
+def _drop_detector_prefix(module: nn.Module, state_dict: dict, prefix: str, metadata: dict) -> None:
+    """Rename on saving: the detector's keys are those of a plain detector."""
+    for key in [k for k in state_dict if k.startswith(prefix + PREFIX)]:
+        state_dict[prefix + key[len(prefix + PREFIX):]] = state_dict.pop(key)
+
+
+def _add_detector_prefix(state_dict: dict, prefix: str) -> None:
+    """Rename on loading: a classifier's ``head`` is the image head, the rest the detector's."""
+    for key in [k for k in state_dict if k.startswith(prefix)]:
+        name = key[len(prefix):]
+        if name.startswith('head.'):
+            state_dict[f'{prefix}image_{name}'] = state_dict.pop(key)
+        elif not name.startswith('image_head.'):
+            state_dict[f'{prefix}{PREFIX}{name}'] = state_dict.pop(key)
