@@ -8,6 +8,9 @@ from pathlib import Path
 
 import cv2
 import pytest
+import torch
+from mmengine.config import Config
+from mmengine.runner import Runner
 
 from tresnet_mm.datasets.shapes import SHAPES_SET, SPARSE_SHAPES_SET, make_shapes
 
@@ -65,6 +68,25 @@ def test_multilabel_demo(tmp_path: Path, monkeypatch, capsys) -> None:
     assert is_picture(work_dir / 'curve.png') and is_picture(work_dir / 'labels.png')
     said = capsys.readouterr().out
     assert 'untrained' in said and f'trained {mean_ap:.2f}' in said
+
+
+def test_same_seed_same_weights(tmp_path: Path, monkeypatch, repo_root: Path) -> None:
+    make_shapes(tmp_path / 'shapes', FEW)
+    monkeypatch.setenv('SHAPES_ROOT', str(tmp_path / 'shapes'))
+
+    def train(name: str, seed: int) -> torch.Tensor:
+        cfg = Config.fromfile(repo_root / 'configs/fcos_tresnet_m_shapes.py')
+        assert cfg.train_dataloader.num_workers == 1  # the workers' random state counts too
+        cfg.merge_from_dict(dict(work_dir=str(tmp_path / name), experiment_name=name,
+                                 val_dataloader=None, val_cfg=None, val_evaluator=None))
+        cfg.train_cfg.max_epochs = cfg.param_scheduler[0].total_steps = 1
+        cfg.randomness.seed = seed
+        model = Runner.from_cfg(cfg).train()
+        return torch.cat([parameter.detach().flatten() for parameter in model.parameters()])
+
+    first = train('first', seed=0)
+    assert torch.equal(first, train('second', seed=0))
+    assert not torch.equal(first, train('other', seed=1))
 
 
 def test_arch_options_fit_the_backbone() -> None:
