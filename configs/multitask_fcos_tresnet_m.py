@@ -1,5 +1,5 @@
-# Boxes and image-level labels from one TResNet-M: FCOS and a linear head, evaluated by COCO's mAP and
-# the multi-label measures in one run.
+# Boxes and image-level labels from one TResNet-M: FCOS and a linear head, evaluated by COCO's mAP
+# and the multi-label measures in one run.
 _base_ = 'fcos_tresnet_m.py'
 
 model = dict(
