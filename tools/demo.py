@@ -85,12 +85,14 @@ def draw_sheet(cfg: Config, results_file: Path, out_file: Path, count: int = 12)
 
 
 def to_instances(annotations: Sequence[dict], label_of: dict[int, int]) -> InstanceData:
-    """COCO annotations or results as instances with boxes x1, y1, x2, y2; scores default to 1."""
+    """COCO annotations or results as instances with boxes x1, y1, x2, y2; results have scores."""
     boxes = torch.tensor([a['bbox'] for a in annotations], dtype=torch.float32).reshape(-1, 4)
-    return InstanceData(
+    instances = InstanceData(
         bboxes=torch.cat([boxes[:, :2], boxes[:, :2] + boxes[:, 2:]], dim=1),
-        labels=torch.tensor([label_of[a['category_id']] for a in annotations], dtype=torch.long),
-        scores=torch.tensor([a.get('score', 1.0) for a in annotations]))
+        labels=torch.tensor([label_of[a['category_id']] for a in annotations], dtype=torch.long))
+    if all('score' in a for a in annotations):
+        instances.scores = torch.tensor([a['score'] for a in annotations])
+    return instances
 
 
 def run(args: argparse.Namespace) -> float:

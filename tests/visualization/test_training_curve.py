@@ -50,3 +50,13 @@ def test_what_is_missing_is_named(tmp_path: Path) -> None:
         draw_training_curve(VAL, ['coco/bbox_mAP'], tmp_path / 'curve.png')
     with pytest.raises(ValueError, match='no coco/bbox_mAP_50'):
         draw_training_curve(TRAIN + VAL, ['coco/bbox_mAP_50'], tmp_path / 'curve.png')
+
+
+@pytest.mark.parametrize(('value', 'top'), [(0.6, 1), (60.0, 100)])
+def test_shares_and_percentages_fit_on_their_axis(tmp_path, monkeypatch, value, top) -> None:
+    from matplotlib.figure import Figure
+
+    figures = []
+    monkeypatch.setattr(Figure, 'savefig', lambda self, *a, **k: figures.append(self))
+    draw_training_curve([*TRAIN, dict(mAP=value, step=1)], ['mAP'], tmp_path / 'curve.png')
+    assert figures[0].axes[1].get_ylim() == (0, top)

@@ -53,6 +53,8 @@ def draw_training_curve(
         if not points:
             raise ValueError(f'no {metric} among the records')
         metric_axes.plot(*zip(*points, strict=True), 'o-', color=f'C{index}', label=metric)
-    metric_axes.set(ylabel=', '.join(metrics), ylim=(0, 1))
+    best = max(r.get(metric, 0) for r in records for metric in metrics)
+    # some metrics are shares, COCO's among them, others are in percent
+    metric_axes.set(ylabel='validation', ylim=(0, 1 if best <= 1 else 100))
     figure.legend(loc='outside upper center', ncols=len(metrics) + 1)
     figure.savefig(out_file, dpi=120)
