@@ -1,0 +1,70 @@
+"""Both tasks trained and evaluated by the tools in one run, and compared by the analysis tool."""
+import importlib.util
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+ROOT = Path(__file__).resolve().parents[2]
+CONFIG = 'configs/multitask_fcos_tresnet_m_shapes.py'
+# an untrained detector finds nothing above the config's score threshold
+OPTIONS = ['model.detector.test_cfg.score_thr=0', 'train_cfg.max_epochs=1',
+           'param_scheduler.0.total_steps=1',
+           'train_dataloader.num_workers=0', 'train_dataloader.persistent_workers=False',
+           'val_dataloader.num_workers=0', 'val_dataloader.persistent_workers=False',
+           'test_dataloader.num_workers=0', 'test_dataloader.persistent_workers=False']
+
+
+def run(*command: str) -> str:
+    result = subprocess.run([sys.executable, *command], cwd=ROOT, capture_output=True, text=True)
+    assert result.returncode == 0, result.stdout[-2000:] + result.stderr[-3000:]
+    return result.stdout
+
+
+@pytest.mark.slow
+def test_both_metrics_in_one_run_and_scores_saved(tmp_path, monkeypatch):
+    shapes, work = tmp_path / 'shapes', tmp_path / 'work'
+    monkeypatch.setenv('SHAPES_ROOT', str(shapes))
+    run('tools/make_shapes.py', str(shapes), '--num-train', '16', '--num-val', '6')
+    run('tools/train.py', CONFIG, '--work-dir', str(work), '--cfg-options', *OPTIONS)
+    lines = [json.loads(line) for file in work.glob('*/vis_data/scalars.json')
+             for line in file.read_text().splitlines()]
+    assert any({'coco/bbox_mAP', 'multi-label/mAP'} <= set(line) for line in lines)
+    scores = tmp_path / 'scores.npz'
+    run('tools/test.py', CONFIG, str(work / 'epoch_1.pth'), '--work-dir', str(work / 'test'),
+        '--out', str(scores), '--cfg-options', *OPTIONS)
+    annotations = json.loads((shapes / 'annotations/instances_val.json').read_text())
+    names = {c['id']: c['name'] for c in annotations['categories']}
+    expected = {image['file_name']: set() for image in annotations['images']}
+    for annotation in annotations['annotations']:
+        image = next(i for i in annotations['images'] if i['id'] == annotation['image_id'])
+        expected[image['file_name']].add(names[annotation['category_id']])
+    with np.load(scores) as data:
+        assert data['scores'].shape == (6, 6)
+        assert (data['scores'] > 0).all() and (data['scores'] < 1).all()
+        found = {Path(image).name: set(data['classes'][row == 1])
+                 for image, row in zip(data['images'].tolist(), data['targets'], strict=True)}
+    assert found == {Path(name).name: labels for name, labels in expected.items()}
+
+
+def test_comparison_table():
+    spec = importlib.util.spec_from_file_location('compare_tasks',
+                                                  ROOT / 'tools/analysis/compare_tasks.py')
+    tool = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(tool)
+    boxes, labels = tool.BOXES, tool.LABELS
+    results = dict(boxes={'0': {boxes: 0.5}, '1': {boxes: 0.6}}, labels={'0': {labels: 80.0}},
+                   both={'0': {boxes: 0.4, labels: 70.0, f'{boxes}@0.2': 0.45}})
+    measured = dict(boxes=(2_000_000, 0.02), labels=(1_000_000, 0.01), both=(2_100_000, 0.021))
+    rows = [[cell.strip() for cell in line.strip('|').split('|')]
+            for line in tool.to_markdown(results, measured).splitlines()[2:]]
+    assert rows == [
+        ['detector', '2.00', '20.0', '55.0', '-'],
+        ['classifier', '1.00', '10.0', '-', '80.0'],
+        ['the two together', '3.00', '30.0', '55.0', '80.0'],
+        ['both tasks', '2.10', '21.0', '40.0', '70.0'],
+        ['both, rescore=0.2', '2.10', '21.0', '45.0', '70.0'],
+    ]
