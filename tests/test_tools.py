@@ -1,0 +1,347 @@
+"""The tools as a user runs them: on real images, in several processes, with wrong arguments."""
+
+import importlib.util
+import json
+import os
+import pickle
+import socket
+import subprocess
+import sys
+from pathlib import Path
+from types import ModuleType
+
+import numpy as np
+import pytest
+import torch
+from mmengine.config import Config
+from mmengine.registry import MODELS, init_default_scope
+
+ROOT = Path(__file__).resolve().parent.parent
+TOOLS = ROOT / 'tools'
+SIZE = '(128,128)'
+TWELVE = ('mAP', 'mAP_50', 'mAP_75', 'mAP_s', 'mAP_m', 'mAP_l',
+          'AR@100', 'AR@300', 'AR@1000', 'AR_s@1000', 'AR_m@1000', 'AR_l@1000')
+# Small images, few of them, no download, and every box counted: an untrained net has low scores.
+SMALL = [
+    'model.backbone.init_cfg=None', 'model.backbone.frozen_stages=-1', 'model.test_cfg.score_thr=0',
+    'train_cfg.max_epochs=1', 'default_hooks.checkpoint.save_optimizer=False', 'randomness.seed=0',
+    'train_dataloader.dataset.indices=8', 'train_dataloader.batch_size=4',
+    'val_dataloader.dataset.indices=3', 'test_dataloader.dataset.indices=3',
+    f'train_dataloader.dataset.pipeline.2.scale={SIZE}',
+    f'val_dataloader.dataset.pipeline.1.scale={SIZE}',
+    f'test_dataloader.dataset.pipeline.1.scale={SIZE}',
+    *(f'{loader}_dataloader.{option}' for loader in ('train', 'val', 'test')
+      for option in ('num_workers=0', 'persistent_workers=False'))]
+
+
+def load_tool(name: str) -> ModuleType:
+    """A tool as a module, whatever else is called like it."""
+    spec = importlib.util.spec_from_file_location(f'tool_{Path(name).stem}', TOOLS / name)
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+def run(*command: object, **env: str) -> subprocess.CompletedProcess:
+    """Run a command at the root of the checkout."""
+    return subprocess.run(
+        [str(part) for part in command], cwd=ROOT, capture_output=True, text=True,
+        env={**os.environ, 'PYTHONPATH': os.pathsep.join(
+            filter(None, [os.environ.get('PYTHONPATH'), str(ROOT)])),
+            'PYTHON': sys.executable, **env})
+
+
+def run_ok(*command: object, **env: str) -> str:
+    done = run(*command, **env)
+    assert done.returncode == 0, done.stdout[-3000:] + done.stderr[-3000:]
+    return done.stdout + done.stderr
+
+
+def metrics(work_dir: Path) -> dict[str, float]:
+    """What tools/test.py measured last."""
+    return json.loads(max(work_dir.glob('*/*.json'), key=os.path.getmtime).read_text())
+
+
+def predictions(path: Path) -> list[tuple]:
+    """Image id, boxes, scores and labels of each image of a file of predictions."""
+    with path.open('rb') as file:
+        return [(sample['img_id'], *(sample['pred_instances'][key].numpy()
+                                     for key in ('bboxes', 'scores', 'labels')))
+                for sample in pickle.load(file)]
+
+
+def free_port() -> str:
+    with socket.socket() as probe:
+        probe.bind(('127.0.0.1', 0))
+        return str(probe.getsockname()[1])
+
+
+@pytest.mark.slow
+def test_fcos_trains_and_evaluates_on_real_images(coco_tiny, tmp_path, monkeypatch):
+    config, work_dir = 'configs/fcos_tresnet_m.py', tmp_path / 'fcos'
+    log = run_ok(sys.executable, 'tools/train.py', config, '--work-dir', work_dir,
+                 '--cfg-options', *SMALL, 'default_hooks.logger.interval=1',
+                 COCO_ROOT=str(coco_tiny))
+    checkpoint = work_dir / 'epoch_1.pth'
+    assert checkpoint.is_file()
+    assert 'Epoch(train) [1][2/2]' in log and 'coco/bbox_mAP' in log
+
+    log = run_ok(sys.executable, 'tools/test.py', config, checkpoint, '--work-dir', work_dir / 'a',
+                 '--classwise', '--out', tmp_path / 'p.pkl', '--out', tmp_path / 'coco.json',
+                 '--show-dir', 'drawn', '--cfg-options', *SMALL, COCO_ROOT=f'{coco_tiny}/')
+    assert '| person' in log and 'person_precision' in log
+    found = predictions(tmp_path / 'p.pkl')
+    assert len(found) == 3
+    results = json.loads((tmp_path / 'coco.bbox.json').read_text())
+    assert len(results) == sum(len(boxes) for _, boxes, _, _ in found) > 0
+    assert {result['image_id'] for result in results} == {image for image, *_ in found}
+    assert len(list(work_dir.glob('a/*/drawn/*.jpg'))) == 3
+
+    report = load_tool('analysis/detection_report.py')
+    monkeypatch.setenv('COCO_ROOT', str(coco_tiny))
+    monkeypatch.setattr(sys, 'argv', [
+        'detection_report.py', config, str(tmp_path / 'p.pkl'), str(tmp_path / 'report'),
+        '--score-thr', '1', '--cfg-options', 'test_dataloader.dataset.indices=3'])
+    monkeypatch.chdir(ROOT)
+    report.main()
+    for name in ('per_class.csv', 'per_size.csv', 'report.md', 'pr_curves.png',
+                 'confusion_matrix.png', 'pr_curves/person.png'):
+        assert (tmp_path / 'report' / name).stat().st_size > 0
+
+
+def write_first_images(source: Path, target: Path, count: int) -> Path:
+    """The first images of an annotation file as a file of their own."""
+    data = json.loads(source.read_text())
+    data['images'] = data['images'][:count]
+    ids = {image['id'] for image in data['images']}
+    data['annotations'] = [a for a in data['annotations'] if a['image_id'] in ids]
+    target.write_text(json.dumps(data))
+    return target
+
+
+@pytest.mark.slow
+def test_two_processes_train_and_measure_what_one_measures(coco_tiny, tmp_path):
+    """RetinaNet by the shell scripts, on gloo; 5 images, so that one of the processes is padded."""
+    config = 'configs/retinanet_tresnet_m.py'
+    env = dict(COCO_ROOT=str(coco_tiny))
+    log = run_ok('bash', 'tools/dist_train.sh', config, 2, '--work-dir', tmp_path / 'train',
+                 '--cfg-options', *SMALL, 'train_dataloader.batch_size=2',
+                 'default_hooks.logger.interval=1', **env, PORT=free_port())
+    checkpoint = tmp_path / 'train' / 'epoch_1.pth'
+    assert 'Epoch(train) [1][2/2]' in log and 'coco/bbox_mAP' in log  # 8 images = 2 x 2 x 2
+
+    # After two steps no class is told from another: the recall of boxes of any class has to tell.
+    subset = write_first_images(
+        coco_tiny / 'annotations/instances_val2017.json', tmp_path / 'val.json', 5)
+    options = [*SMALL, 'test_evaluator.metric=[bbox,proposal]', 'model.test_cfg.max_per_img=300',
+               f'test_evaluator.ann_file={subset}', f'test_dataloader.dataset.ann_file={subset}',
+               'test_dataloader.dataset.indices=5']
+    run_ok('bash', 'tools/dist_test.sh', config, checkpoint, 2, '--work-dir', tmp_path / 'two',
+           '--out', tmp_path / 'two.pkl', '--cfg-options', *options, **env, PORT=free_port())
+    run_ok(sys.executable, 'tools/test.py', config, checkpoint, '--work-dir', tmp_path / 'one',
+           '--out', tmp_path / 'one.pkl', '--cfg-options', *options, **env)
+    one, two = (
+        {key: value for key, value in metrics(tmp_path / name).items() if key.startswith('coco/')}
+        for name in ('one', 'two'))
+    assert 'coco/bbox_mAP' in one and one['coco/AR@1000'] > 0
+    assert one == two
+    for mine, theirs in zip(
+            predictions(tmp_path / 'one.pkl'), predictions(tmp_path / 'two.pkl'), strict=True):
+        assert mine[0] == theirs[0]
+        for a, b in zip(mine[1:], theirs[1:], strict=True):
+            np.testing.assert_allclose(a, b, rtol=1e-5, atol=1e-5)
+
+
+def shallow_checkpoint(cfg: Config, path: Path) -> None:
+    """Make the config's backbone shallow and narrow, and write a checkpoint of the model."""
+    cfg.model.backbone.update(init_cfg=None, arch=dict(
+        depths=(1, 1, 1, 1), width=0.5, blocks=('basic', 'basic', 'bottleneck', 'bottleneck')))
+    cfg.model.neck.in_channels = [32, 64, 512, 1024]
+    cfg.model.test_cfg.score_thr = 0.
+    cfg.test_dataloader.dataset.pipeline[1].scale = (128, 128)
+    init_default_scope('mmdet')
+    torch.save(dict(state_dict=MODELS.build(cfg.model).state_dict(),
+                    meta=dict(dataset_meta=dict(classes=('a',) * 80))), path)
+
+
+def test_tta_and_the_faster_metric(coco_tiny, tmp_path, monkeypatch):
+    """Both are one option away; the merged boxes come sorted and from other views too."""
+    monkeypatch.setenv('COCO_ROOT', str(coco_tiny))
+    cfg = Config.fromfile(ROOT / 'configs/fcos_tresnet_m.py')
+    shallow_checkpoint(cfg, tmp_path / 'c.pth')
+    for resize, side in zip(cfg.tta_pipeline[1].transforms[0], (128, 64, 96), strict=True):
+        resize.scale = (side, side)
+    cfg.test_dataloader.update(num_workers=0, persistent_workers=False)
+    cfg.test_dataloader.dataset.indices = 2
+    cfg.dump(tmp_path / 'config.py')
+    test = load_tool('test.py')
+    arguments = [str(tmp_path / 'config.py'), str(tmp_path / 'c.pth'), '--cfg-options',
+                 'test_evaluator.type=FasterCocoMetric']
+    found = {}
+    for name, option in (('plain', []), ('tta', ['--tta'])):
+        monkeypatch.setattr(sys, 'argv', [
+            'test.py', *arguments, *option, '--work-dir', str(tmp_path / name),
+            '--out', str(tmp_path / f'{name}.pkl')])
+        test.main()
+        found[name] = predictions(tmp_path / f'{name}.pkl')
+        assert set(metrics(tmp_path / name)) >= {f'coco/bbox_{key}' for key in TWELVE[:6]}
+    assert [image for image, *_ in found['tta']] == [image for image, *_ in found['plain']]
+    assert not np.array_equal(found['tta'][0][1], found['plain'][0][1])
+    assert all(np.diff(scores).max() <= 0 for _, _, scores, _ in found['tta'])
+
+
+WRONG = {
+    'config': (['train.py', 'configs/none.py'], 'config file configs/none.py does not exist'),
+    'checkpoint': (['test.py', 'configs/fcos_tresnet_m.py', 'none.pth'],
+                   'checkpoint none.pth does not exist'),
+    'resume': (['train.py', 'configs/fcos_tresnet_m.py', '--resume', 'none.pth'],
+               'checkpoint none.pth does not exist'),
+    'data': (['train.py', 'configs/fcos_tresnet_m.py'],
+             '/nowhere/annotations/instances_train2017.json of train_dataloader does not exist: '
+             'set COCO_ROOT'),
+    'base batch size': (['train.py', 'configs/fcos_tresnet_m.py', '--auto-scale-lr',
+                         '--cfg-options', 'auto_scale_lr._delete_=True'], 'base_batch_size'),
+    'suffix of out': (['test.py', 'configs/fcos_tresnet_m.py', 'CHECKPOINT', '--out', 'a.csv'],
+                      'a.csv: the suffix should be one of .json, .pkl'),
+    'masks with tta': (['test.py', 'configs/mask_rcnn_tresnet_m.py', 'CHECKPOINT', '--tta'],
+                       'merges boxes, not masks'),
+    'classwise without COCO': (['test.py', 'configs/fcos_tresnet_m.py', 'CHECKPOINT', '--classwise',
+                                '--cfg-options', 'test_evaluator.type=VOCMetric'],
+                               'needs one of CocoMetric, FasterCocoMetric'),
+}
+
+
+@pytest.mark.parametrize('case', WRONG)
+def test_wrong_argument_is_named_before_anything_is_built(
+        case, coco_tiny, tmp_path, monkeypatch, capsys):
+    (tool, *arguments), message = WRONG[case]
+    (tmp_path / 'checkpoint.pth').touch()
+    arguments = [str(tmp_path / 'checkpoint.pth') if a == 'CHECKPOINT' else
+                 str(ROOT / a) if a.startswith('configs/') and 'none' not in a else a
+                 for a in arguments]
+    monkeypatch.setenv('COCO_ROOT', '/nowhere' if case == 'data' else str(coco_tiny))
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(sys, 'argv', [tool, *arguments])
+    with pytest.raises(SystemExit) as stop:
+        load_tool(tool).main()
+    assert message in str(stop.value.code)
+    assert stop.value.code.startswith(f'{tool}: error: ')
+    assert [path.name for path in tmp_path.iterdir()] == ['checkpoint.pth']
+
+
+def test_wrong_argument_ends_the_process_with_one_line():
+    done = run(sys.executable, 'tools/train.py', 'configs/none.py')
+    assert done.returncode == 1
+    assert 'Traceback' not in done.stderr
+    assert 'train.py: error: config file configs/none.py does not exist' in done.stderr
+
+
+def test_options_reach_the_config(coco_tiny, tmp_path, monkeypatch):
+    monkeypatch.setenv('COCO_ROOT', str(coco_tiny))
+    config, checkpoint = str(ROOT / 'configs/fcos_tresnet_m.py'), tmp_path / 'c.pth'
+    checkpoint.touch()
+    train = load_tool('train.py')
+    monkeypatch.setattr(train.torch.cuda, 'is_available', lambda: True)
+    cfg = train.build_config(train.parse_args(
+        [config, '--amp', '--auto-scale-lr', '--resume', str(checkpoint)]))
+    assert (cfg.optim_wrapper.type, cfg.optim_wrapper.loss_scale) == ('AmpOptimWrapper', 'dynamic')
+    assert (cfg.auto_scale_lr.enable, cfg.resume, cfg.load_from) == (True, True, str(checkpoint))
+    assert cfg.work_dir == os.path.join('work_dirs', 'fcos_tresnet_m')
+    cfg = train.build_config(train.parse_args([config, '--resume', '--work-dir', 'a']))
+    assert (cfg.resume, cfg.load_from, cfg.work_dir) == (True, None, 'a')
+
+    test = load_tool('test.py')
+    cfg = test.build_config(test.parse_args(
+        [config, str(checkpoint), '--tta', '--out', str(tmp_path / 'x' / 's.npz')]))
+    assert cfg.model.type == 'DetTTAModel' and cfg.model.module.type == 'FCOS'
+    assert cfg.test_dataloader.dataset.pipeline == cfg.tta_pipeline
+    assert [metric['type'] for metric in cfg.test_evaluator] == [
+        'CocoMetric', 'DumpMultiLabelScores']
+
+
+def test_tta_without_a_pipeline_of_its_own_mirrors(coco_tiny, tmp_path, monkeypatch):
+    monkeypatch.setenv('COCO_ROOT', str(coco_tiny))
+    test = load_tool('test.py')
+    cfg = test.Config.fromfile(ROOT / 'configs/fcos_tresnet_m.py')
+    cfg.pop('tta_pipeline'), cfg.pop('tta_model')
+    test.set_tta(cfg)
+    assert [step['type'] for step in cfg.test_dataloader.dataset.pipeline][-1] == 'TestTimeAug'
+    assert cfg.model.type == 'DetTTAModel'
+
+
+def test_image_demo_draws(coco_tiny, tmp_path, monkeypatch):
+    monkeypatch.setenv('COCO_ROOT', str(coco_tiny))
+    cfg = Config.fromfile(ROOT / 'configs/fcos_tresnet_m.py')
+    shallow_checkpoint(cfg, tmp_path / 'c.pth')
+    cfg.dump(tmp_path / 'config.py')
+    image = sorted((coco_tiny / 'val2017').glob('*.jpg'))[0]
+    demo = load_tool('image_demo.py')
+    monkeypatch.setattr(sys, 'argv', [
+        'image_demo.py', str(image), str(tmp_path / 'config.py'), str(tmp_path / 'c.pth'),
+        '--out-dir', str(tmp_path / 'out'), '--score-thr', '0', '--device', 'cpu'])
+    demo.main()
+    assert (tmp_path / 'out' / 'vis' / image.name).stat().st_size > 0
+    boxes = json.loads((tmp_path / 'out' / 'preds' / f'{image.stem}.json').read_text())
+    assert set(boxes) >= {'bboxes', 'scores', 'labels'}
+
+
+def test_faster_coco_metric_gives_the_same_twelve_numbers(tmp_path, monkeypatch):
+    pytest.importorskip('faster_coco_eval')
+    monkeypatch.syspath_prepend(str(TOOLS))
+    from benchmarking.evaluation import coco_evaluators
+    plain, faster = (run() for run in coco_evaluators(tmp_path, images=60, boxes=30).values())
+    assert set(plain) == {f'coco/bbox_{key}' for key in TWELVE}
+    assert plain == faster
+    assert 0.02 < plain['coco/bbox_mAP'] < 0.9  # neither nothing nor everything is found
+
+
+def test_report_agrees_with_the_metric(tmp_path, monkeypatch):
+    """The means of the report's tables are the numbers of mmdet's metric."""
+    from mmdet.datasets.api_wrappers import COCO
+    monkeypatch.syspath_prepend(str(TOOLS))
+    from benchmarking.evaluation import CLASSES, coco_evaluators, random_set
+    expected = coco_evaluators(tmp_path, images=60, boxes=30)['CocoMetric']()
+    truth, samples = random_set(60, 30)
+    report = load_tool('analysis/detection_report.py')
+    cat_ids = [category['id'] for category in truth['categories']]
+    evaluation = report.evaluate(
+        COCO(str(tmp_path / 'truth.json')), report.to_coco_results(samples, cat_ids),
+        range(60), cat_ids)
+    sizes = {row['size']: row for row in report.size_table(evaluation)}
+    classes = report.class_table(evaluation, [str(k) for k in range(CLASSES)])
+    assert sizes['all']['AP'] == pytest.approx(expected['coco/bbox_mAP'], abs=5e-4)
+    assert sizes['all']['AP50'] == pytest.approx(expected['coco/bbox_mAP_50'], abs=5e-4)
+    for size in ('small', 'medium', 'large'):
+        key = f'coco/bbox_mAP_{size[0]}'
+        assert sizes[size]['AP'] == pytest.approx(expected[key], abs=5e-4)
+    assert np.nanmean([row['AP'] for row in classes]) == pytest.approx(sizes['all']['AP'])
+    counts = np.bincount([a['category_id'] for a in truth['annotations']], minlength=CLASSES + 1)
+    assert [row['objects'] for row in classes] == counts[1:].tolist()
+    assert sizes['all']['objects'] == sum(sizes[s]['objects'] for s in ('small', 'medium', 'large'))
+
+
+def test_mmdet_tool_lists_what_there_is():
+    tool = load_tool('analysis/mmdet_tool.py')
+    assert tool.tool_path('confusion_matrix').is_file()
+    with pytest.raises(FileNotFoundError, match="no analysis tool 'x'; it has: .*analyze_logs"):
+        tool.tool_path('x')
+
+
+@pytest.mark.parametrize('script', ['dist_train', 'dist_test', 'slurm_train', 'slurm_test'])
+def test_scripts_say_how_they_are_used(script):
+    done = run('bash', f'tools/{script}.sh')
+    assert done.returncode == 2
+    assert f'usage: tools/{script}.sh' in done.stderr
+
+
+@pytest.mark.parametrize('tool', ['train', 'test'])
+def test_slurm_script_hands_everything_on(tool, tmp_path):
+    """With a stand-in for srun that prints its arguments."""
+    srun = tmp_path / 'srun'
+    srun.write_text('#!/bin/sh\nprintf "%s\\n" "$@"\n')
+    srun.chmod(0o755)
+    output = run_ok('bash', f'tools/slurm_{tool}.sh', 'part', 'job', 'c.py', 'a b', '--x', '1 2',
+                    PATH=f'{tmp_path}:{os.environ["PATH"]}', GPUS='4', GPUS_PER_NODE='2')
+    lines = output.splitlines()
+    assert lines[-7:][-2:] == ['--x', '1 2'] and '--launcher' in lines and 'a b' in lines
+    assert {'--gres=gpu:2', '--ntasks=4', '--job-name=job', 'c.py'} <= set(lines)
