@@ -1,0 +1,124 @@
+"""The measuring itself: counts against known sizes, and the command line's subjects."""
+
+import importlib
+import json
+import sys
+
+import pytest
+import torch
+from torch import nn
+
+
+@pytest.fixture(scope='module')
+def tools(repo_root):
+    """Import the tools' modules as the tools do."""
+    sys.path.insert(0, str(repo_root / 'tools'))
+    yield importlib.import_module
+    sys.path.remove(str(repo_root / 'tools'))
+
+
+@pytest.fixture(scope='module')
+def timing(tools):
+    return tools('benchmarking.timing')
+
+
+def test_contenders_alternate_and_ratios_refer_to_the_first(timing):
+    calls = []
+    contenders = {name: lambda name=name: calls.append(name) for name in 'abc'}
+    result = timing.alternate(contenders, rounds=3, warmup=1)
+    assert ''.join(calls) == 'abc' 'abc' 'cba' 'abc'
+    assert result['ratio']['a'] == 1 and set(result) == {'median', 'ratio', 'spread'}
+    for name in 'abc':
+        assert result['median'][name] > 0
+
+
+@pytest.mark.parametrize('contenders, rounds, message', [
+    ({}, 1, 'at least one contender'), (dict(a=int), 0, 'rounds must be 1 or more, got 0')])
+def test_bad_calls_are_refused(timing, contenders, rounds, message):
+    with pytest.raises(ValueError, match=message):
+        timing.alternate(contenders, rounds)
+
+
+def test_saved_bytes_count_each_storage_once_and_no_parameters(timing):
+    x = torch.randn(10, 100, requires_grad=True).clone()  # 4000 bytes
+    linear = nn.Linear(100, 50, bias=False)
+    assert timing.saved_bytes(lambda: linear(x)) == 4000  # the input, not the weight
+    assert timing.saved_bytes(lambda: (linear(x), x * x)) == 4000
+    assert timing.saved_bytes(lambda: linear(x).relu()) == 4000 + 2000
+    assert timing.saved_bytes(lambda: x * x, exclude=[x]) == 0
+    with torch.no_grad():
+        expected = timing.saved_bytes(lambda: linear(x))  # counts although gradients are off
+    assert expected == 4000
+
+
+def test_peak_memory_sees_what_is_freed_again(timing):
+    def work():
+        a = torch.ones(1000, 1000)  # 4 MB
+        b = a + 1
+        del a
+        return b + 1
+
+    assert timing.peak_memory(work) == pytest.approx(8e6, rel=0.01)
+
+
+def test_a_report_is_a_table_and_a_file(timing, tmp_path, capsys):
+    record = timing.report('things', [dict(a=1, b=0.123456), dict(a='x', c=None)], tmp_path)
+    assert '| 1 | 0.1235 |' in capsys.readouterr().out
+    written = json.loads((tmp_path / 'things.json').read_text())
+    assert written == json.loads(json.dumps(record))
+    assert written['environment']['versions']['torch'] == torch.__version__
+
+
+def test_layers_keep_what_they_should(tools, repo_root):
+    benchmark, layers = tools('benchmark'), tools('benchmarking.layers')
+    args = benchmark.parse_args(['layers', '--quick', '--rounds', '1', '--nchw'])
+    rows = layers.measure(layers.norm_layers(8), (2, 8, 6, 6), torch.contiguous_format, args,
+                          layers.gradient_error)
+    rows = {row['layer']: row for row in rows}
+    plain, ours = rows['batch norm + leaky ReLU'], rows['InPlaceABN']
+    small = 0.2  # statistics of 8 channels beside 576 elements
+    assert plain['saved_per_element'] == pytest.approx(2, abs=small)
+    assert ours['saved_per_element'] == pytest.approx(1, abs=small)
+    assert max(row['grad_error_vs_float64'] for row in (plain, ours)) < 1e-4
+
+
+def test_every_subject_has_a_module_with_run(tools):
+    benchmark = tools('benchmark')
+    for module, _ in benchmark.SUBJECTS.values():
+        assert callable(tools(f'benchmarking.{module}').run)
+
+
+@pytest.mark.parametrize('argv, message', [
+    (['layers', '--rounds', '0'], '--rounds must be 1 or more'),
+    (['backbones', '--batch-size', 'many'], "positive integer or 'auto', got 'many'"),
+    (['speed'], "invalid choice: 'speed'")])
+def test_bad_options_are_refused(tools, argv, message, capsys):
+    with pytest.raises(SystemExit):
+        tools('benchmark').parse_args(argv)
+    assert message in capsys.readouterr().err
+
+
+def test_the_largest_batch_of_a_step_follows_the_memory(tools, monkeypatch, timing):
+    networks = tools('benchmarking.networks')
+    monkeypatch.setattr(timing, 'available_memory', lambda: 12 * 64 * 64 * 100)
+    # One image is 3 * 64 * 64 * 4 bytes, and the step makes one copy of it.
+    found = networks.largest_batch(lambda x: x + 1, 64, 'cpu')
+    assert found == 90  # a tenth of the memory stays free
+
+
+def test_backbones_are_compared_in_every_format(tools):
+    networks, benchmark = tools('benchmarking.networks'), tools('benchmark')
+    args = benchmark.parse_args(
+        ['backbones', '--quick', '--rounds', '1', '--batch-size', '2', '--train'])
+    arch = dict(depths=(1, 1, 1, 1), width=0.125)
+    models = {name: networks.tresnet(arch, dict(type=name)).train()
+              for name in ('BN', 'InPlaceABN')}
+    rows = networks.compare(models, 'train', 64, args)
+    assert [(row['model'], row['format']) for row in rows] == [
+        ('BN', 'NCHW'), ('InPlaceABN', 'NCHW'), ('BN', 'channels_last'),
+        ('InPlaceABN', 'channels_last')]
+    assert rows[0]['best_vs_BN'] == 1
+    saved = {row['model']: row['saved_MiB_per_image'] for row in rows}
+    assert saved['InPlaceABN'] < 0.75 * saved['BN']
+    plots = tools('benchmarking.plots')
+    assert plots.speed_memory(rows) is not None
