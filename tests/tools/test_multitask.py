@@ -7,6 +7,10 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from mmengine.config import Config
+from mmengine.runner import Runner
+
+from tresnet_mm.models.tresnet import ARCHS
 
 ROOT = Path(__file__).resolve().parents[2]
 CONFIG = 'configs/multitask_fcos_tresnet_m_shapes.py'
@@ -48,6 +52,38 @@ def test_both_metrics_in_one_run_and_scores_saved(tmp_path, monkeypatch):
         found = {Path(image).name: set(data['classes'][row == 1])
                  for image, row in zip(data['images'].tolist(), data['targets'], strict=True)}
     assert found == {Path(name).name: labels for name, labels in expected.items()}
+
+
+@pytest.mark.slow
+def test_real_images(coco_tiny, tmp_path, monkeypatch):
+    """An epoch on real images; the labels evaluated are the annotations', crowds included."""
+    monkeypatch.setenv('COCO_ROOT', str(coco_tiny))
+    cfg = Config.fromfile(ROOT / 'configs/multitask_fcos_tresnet_m.py')
+    detector, scores = cfg.model.detector, tmp_path / 'scores.npz'
+    detector.backbone.update(arch=dict(ARCHS['m'], depths=(1, 1, 1, 1)), frozen_stages=-1,
+                             init_cfg=None)
+    detector.test_cfg.score_thr = 0
+    cfg.merge_from_dict({
+        'work_dir': str(tmp_path), 'train_cfg.max_epochs': 1, 'train_dataloader.batch_size': 2,
+        'train_dataloader.dataset.indices': 4,
+        'train_dataloader.dataset.pipeline.2.scale': (96, 96),
+        'val_dataloader.dataset.pipeline.1.scale': (96, 96), 'default_hooks.checkpoint': None})
+    for loader in (cfg.train_dataloader, cfg.val_dataloader):
+        loader.update(num_workers=0, persistent_workers=False)
+    cfg.test_dataloader = cfg.test_evaluator = cfg.test_cfg = None
+    cfg.val_evaluator.append(dict(type='DumpMultiLabelScores', out_file=str(scores)))
+    runner = Runner.from_cfg(cfg)
+    runner.train()
+    metrics = runner.message_hub.log_scalars
+    assert {'val/coco/bbox_mAP', 'val/multi-label/mAP', 'train/loss_mlc'} <= set(metrics)
+    annotations = json.loads((coco_tiny / 'annotations/instances_val2017.json').read_text())
+    names = {c['id']: c['name'] for c in annotations['categories']}
+    with np.load(scores) as data:
+        assert len(data['images']) == len(annotations['images'])
+        for path, row in zip(data['images'].tolist(), data['targets'], strict=True):
+            expected = {names[a['category_id']] for a in annotations['annotations']
+                        if a['image_id'] == int(Path(path).stem)}
+            assert set(data['classes'][row == 1]) == expected
 
 
 def test_comparison_table():
