@@ -157,7 +157,8 @@ def shallow_checkpoint(cfg: Config, path: Path) -> None:
     cfg.model.backbone.update(init_cfg=None, arch=dict(
         depths=(1, 1, 1, 1), width=0.5, blocks=('basic', 'basic', 'bottleneck', 'bottleneck')))
     cfg.model.neck.in_channels = [32, 64, 512, 1024]
-    cfg.model.test_cfg.score_thr = 0.
+    if 'rcnn' not in cfg.model.test_cfg:
+        cfg.model.test_cfg.score_thr = 0.
     cfg.test_dataloader.dataset.pipeline[1].scale = (128, 128)
     init_default_scope('mmdet')
     torch.save(dict(state_dict=MODELS.build(cfg.model).state_dict(),
@@ -188,6 +189,28 @@ def test_tta_and_the_faster_metric(coco_tiny, tmp_path, monkeypatch):
     assert [image for image, *_ in found['tta']] == [image for image, *_ in found['plain']]
     assert not np.array_equal(found['tta'][0][1], found['plain'][0][1])
     assert all(np.diff(scores).max() <= 0 for _, _, scores, _ in found['tta'])
+
+
+def test_two_stage_with_masks_trains_and_writes_coco_results(coco_tiny, tmp_path, monkeypatch):
+    """Mask R-CNN on a shallow backbone, in this process; crowds of the real file included."""
+    monkeypatch.setenv('COCO_ROOT', str(coco_tiny))
+    cfg = Config.fromfile(ROOT / 'configs/mask_rcnn_tresnet_m.py')
+    cfg.model.test_cfg.rcnn.update(score_thr=0., max_per_img=5)
+    shallow_checkpoint(cfg, tmp_path / 'unused.pth')
+    cfg.dump(tmp_path / 'config.py')
+    options = ['--work-dir', str(tmp_path / 'run'), '--cfg-options',
+               *(option for option in SMALL if not option.startswith('model.'))]
+    monkeypatch.setattr(sys, 'argv', ['train.py', str(tmp_path / 'config.py'), *options])
+    load_tool('train.py').main()
+    monkeypatch.setattr(sys, 'argv', [
+        'test.py', str(tmp_path / 'config.py'), str(tmp_path / 'run' / 'epoch_1.pth'),
+        '--out', str(tmp_path / 'results.json'), *options])
+    load_tool('test.py').main()
+    for kind in ('bbox', 'segm'):
+        assert f'coco/{kind}_mAP' in metrics(tmp_path / 'run')
+        results = json.loads((tmp_path / f'results.{kind}.json').read_text())
+        assert len(results) == 3 * 5
+        assert all(('segmentation' in result) == (kind == 'segm') for result in results)
 
 
 WRONG = {
