@@ -1,5 +1,5 @@
 #!/usr/bin/env python
-"""Run one of mmdet's own analysis tools on a config of this package.
+r"""Run one of mmdet's own analysis tools on a config of this package.
 
 mmdet installs them inside its package; without a name this lists them.
 
@@ -7,7 +7,8 @@ Examples:
     python tools/analysis/mmdet_tool.py
     python tools/analysis/mmdet_tool.py confusion_matrix CONFIG predictions.pkl OUT_DIR
     python tools/analysis/mmdet_tool.py coco_error_analysis coco.bbox.json OUT_DIR --ann GT.json
-    python tools/analysis/mmdet_tool.py analyze_logs plot_curve work_dirs/a/*/vis_data/scalars.json
+    python tools/analysis/mmdet_tool.py analyze_logs plot_curve LOG_DIR/vis_data/scalars.json \
+        --keys loss --style default --out loss.png
 """
 from __future__ import annotations
 
