@@ -17,7 +17,7 @@ model = dict(
             detach_weights=True,
             reduction='mean',
             loss_weight=6)),
-    image_loss_weight=0.5)
+    image_loss_weight=0.1)
 tta_model = dict(
     type='MultiTaskTTAModel',
     tta_cfg=dict(nms=dict(type='nms', iou_threshold=0.5), max_per_img=100))
