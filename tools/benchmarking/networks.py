@@ -104,7 +104,8 @@ def features(model: nn.Module, x: Tensor, args: argparse.Namespace) -> Tensor:
 def train_step(model: nn.Module, x: Tensor, args: argparse.Namespace) -> None:
     """Forward and backward of a backbone, without an optimiser step."""
     model.zero_grad(set_to_none=True)
-    features(model, x, args).float().mean().backward()
+    y = features(model, x, args)
+    y.backward(torch.ones_like(y))
 
 
 @torch.no_grad()

@@ -294,3 +294,17 @@ def test_unusable_inputs_are_named(shape, message):
 def test_unusable_arguments_are_named(kwargs, message):
     with pytest.raises(ValueError, match=message):
         InPlaceABN(8, **kwargs)
+
+
+@pytest.mark.parametrize('memory_format', [torch.contiguous_format, torch.channels_last])
+def test_the_compiled_backend_takes_gradients_of_any_layout(memory_format):
+    pytest.importorskip('inplace_abn', reason='the optional package inplace-abn is not installed')
+    layer = InPlaceABN(4, backend='inplace_abn').train()
+    own = InPlaceABN(4).train()
+    x = torch.randn(2, 4, 6, 6).to(memory_format=memory_format)
+    grad = torch.randn(2, 4, 8, 8).to(memory_format=memory_format)[:, :, 1:-1, 1:-1]
+    found, expected = (x.clone().requires_grad_() for _ in range(2))
+    for module, leaf in ((layer, found), (own, expected)):
+        # A sliced gradient, as one that comes from a layer with padding.
+        module(leaf * 1).backward(grad)
+    torch.testing.assert_close(found.grad, expected.grad, atol=1e-5, rtol=1e-4)

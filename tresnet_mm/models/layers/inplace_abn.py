@@ -119,8 +119,14 @@ class InPlaceABN(_BatchNorm):
         functions = _import_inplace_abn()
         group = self._group()
         if group is not None:
-            return functions.inplace_abn_sync(*arguments, group)
-        return functions.inplace_abn(*arguments)
+            y = functions.inplace_abn_sync(*arguments, group)
+        else:
+            y = functions.inplace_abn(*arguments)
+        if y.requires_grad:
+            # Its backward takes only gradients that are dense in the layout of the output.
+            layout = y.detach()
+            y.register_hook(lambda grad: _like_format(grad, layout))
+        return y
 
 
 def _import_inplace_abn():
