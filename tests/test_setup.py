@@ -164,15 +164,25 @@ def test_what_works_is_not_installed_again(setup_env, pip_calls, tmp_path):
 
 
 def test_cached_wheel_without_operators_is_built_again(setup_env, pip_calls, tmp_path):
-    calls = pip_calls(False, False, True)
+    calls = pip_calls(False, False, False, True)
     step = setup_env.Step('mmcv', 'onedl-mmcv==2.3.6', 'pass', ('--no-build-isolation',))
     setup_env.install(tmp_path, step, tmp_path / 'c')
     plain = ('install', '--no-build-isolation', '-c', tmp_path / 'c', 'onedl-mmcv==2.3.6')
-    assert calls == [plain, (*plain, '--no-cache-dir', '--force-reinstall', '--no-deps')]
+    anew = (*plain, '--force-reinstall', '--no-deps')
+    assert calls == [plain, anew, (*anew, '--no-cache-dir')]
+
+
+def test_half_installed_package_is_mended_from_the_cache(setup_env, pip_calls, tmp_path):
+    calls = pip_calls(False, False, True)
+    setup_env.install(tmp_path, setup_env.Step('mmcv', 'onedl-mmcv==2.3.6', 'pass'), tmp_path / 'c')
+    assert [('--force-reinstall' in c, '--no-cache-dir' in c) for c in calls] == [
+        (False, False),
+        (True, False),
+    ]
 
 
 def test_package_that_never_works_is_an_error(setup_env, pip_calls, tmp_path):
-    pip_calls(False, False, False)
+    pip_calls(False, False, False, False)
     step = setup_env.Step('mmcv', 'onedl-mmcv==2.3.6', 'pass')
     with pytest.raises(setup_env.SetupError, match='mmcv does not work: ImportError: no operators'):
         setup_env.install(tmp_path, step, tmp_path / 'c')
