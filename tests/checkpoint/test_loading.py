@@ -232,11 +232,14 @@ def test_load_from_into_the_classifier(family, through, request, make, images, t
         assert torch.allclose(model(images), expected, rtol=1e-4, atol=1e-4)
 
 
-def test_class_names_reach_the_checkpoints_meta(make, official, tmp_path):
+def test_class_names_reach_the_model_and_the_checkpoint_s_meta(make, official, tmp_path):
     path = str(tmp_path / 'asl.pth')
     names = tuple('abcde')
     torch.save({'model': official, 'idx_to_class': dict(enumerate(names))}, path)
-    checkpoint = load_checkpoint(classifier(make), path, strict=True)
+    model = classifier(make)
+    assert model.dataset_meta is None
+    checkpoint = load_checkpoint(model, path, strict=True)
+    assert model.dataset_meta['classes'] == names
     assert checkpoint['meta']['dataset_meta']['classes'] == names
     assert checkpoint['meta']['tresnet_mm']['family'] == 'asl'
 

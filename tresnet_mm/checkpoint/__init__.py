@@ -4,7 +4,7 @@
 ``.pth`` or ``.safetensors``, path, URL or ``tresnet://`` name; `convert` does it by hand.
 """
 
-from .conversion import Converted, convert
+from .conversion import Converted, convert, recorded_classes
 from .files import read_file, write_file
 from .hub import HUB_FILES
 from .loading import (
@@ -23,5 +23,5 @@ register_schemes()
 __all__ = [
     'HUB_FILES', 'Converted', 'adapt_backbone_state_dict', 'adapt_checkpoint',
     'adapt_model_state_dict', 'convert', 'load_pretrained', 'meta_of', 'read_file', 'read_source',
-    'register_schemes', 'tag_state_dict', 'write_file',
+    'recorded_classes', 'register_schemes', 'tag_state_dict', 'write_file',
 ]

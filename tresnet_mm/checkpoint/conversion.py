@@ -12,8 +12,8 @@ from .formats import Layout, find_layout, rename, split_ours, unwrap
 from .heads import Head, detect_head, head_problems
 from .norms import convert_norms
 
-#: Under this name a state dict's metadata says which norm layer its values are for, which the keys
-#: do not tell, and a checkpoint's ``meta`` says what it was converted from.
+#: Under this name a state dict's metadata says which norm layer its values are for and what its
+#: classes are called, which the keys do not tell, and a checkpoint's ``meta`` says what it was converted from.
 TAG = 'tresnet_mm'
 COUNTER = '.num_batches_tracked'
 
@@ -86,10 +86,11 @@ def convert(checkpoint: Mapping[str, Any], norm: str | None = 'InPlaceABN',
     if layout.form != 'ours' or source != target:
         backbone = convert_norms(backbone, source, target)
     family = 'ours' if layout.form == 'ours' else _family(layout, head, around)
+    classes = _classes(around, head.num_classes)
     out = OrderedDict({f'backbone.{key}': value for key, value in backbone.items()} | rest)
-    out._metadata = _metadata(state_dict, layout, target)
+    out._metadata = _metadata(state_dict, layout, target, classes)
     return Converted(out, found, in_channels(backbone), family, target, *_head_fields(head),
-                     _classes(around, head.num_classes))
+                     classes)
 
 
 def _check(backbone: dict[str, Tensor], problems: list[str],
@@ -148,15 +149,23 @@ def _source_norm(state_dict: Mapping[str, Tensor], around: Mapping[str, Any],
     return recorded or 'InPlaceABN'
 
 
-def _metadata(state_dict: Mapping[str, Tensor], layout: Layout, norm: str) -> OrderedDict:
-    """Metadata of the result: the modules' versions where they are kept, and the norm."""
+def _metadata(state_dict: Mapping[str, Tensor], layout: Layout, norm: str,
+              classes: tuple[str, ...] | None) -> OrderedDict:
+    """Metadata of the result: the modules' versions where they are kept, norm and class names."""
     metadata = OrderedDict()
     if layout.form == 'ours' and layout.inner == 'backbone.' and not layout.outer:
         for name, entry in (getattr(state_dict, '_metadata', None) or {}).items():
             metadata[name] = dict(entry)
     for name in ('', 'backbone'):  # '' is read where the state dict is loaded into a bare backbone
         metadata.setdefault(name, {})[TAG] = dict(norm=norm)
+    if classes:
+        metadata[''][TAG]['classes'] = classes
     return metadata
+
+
+def recorded_classes(local_metadata: Mapping[str, Any]) -> tuple[str, ...] | None:
+    """The class names that a converted state dict's metadata for the whole model holds."""
+    return local_metadata.get(TAG, {}).get('classes')
 
 
 def _family(layout: Layout, head: Head, around: Mapping[str, Any]) -> str:

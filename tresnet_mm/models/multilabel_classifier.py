@@ -6,7 +6,7 @@ from mmengine.registry import MODELS
 from mmengine.structures import BaseDataElement
 from torch import Tensor
 
-from ..checkpoint import adapt_model_state_dict
+from ..checkpoint import adapt_model_state_dict, recorded_classes
 from .heads.multilabel_head import valid_cells
 
 Modes = ('tensor', 'loss', 'predict')
@@ -25,7 +25,13 @@ class MultiLabelClassifier(BaseModel):
         data_preprocessor: config; default: MMEngine's ``ImgDataPreprocessor`` from BGR images to
             RGB in [0, 1], which TResNet's published weights expect.
         init_cfg: MMEngine initialisation config.
+
+    Attributes:
+        dataset_meta (dict | None): ``dict(classes=...)`` with the class names that a published
+            checkpoint held (ASL's ``idx_to_class``), once such a one is loaded.
     """
+
+    dataset_meta: dict | None = None
 
     def __init__(self, backbone: dict, head: dict, neck: dict | None = None,
                  data_preprocessor: dict | None = None, init_cfg: dict | list | None = None):
@@ -70,6 +76,8 @@ class MultiLabelClassifier(BaseModel):
                               *args) -> None:
         """Take published key names too, and refuse a head that is not this model's."""
         adapt_model_state_dict(self, state_dict, prefix, local_metadata)
+        if classes := recorded_classes(local_metadata):
+            self.dataset_meta = dict(classes=classes)
         super()._load_from_state_dict(state_dict, prefix, local_metadata, *args)
 
 
