@@ -13,7 +13,8 @@ from .heads import Head, detect_head, head_problems
 from .norms import convert_norms
 
 #: Under this name a state dict's metadata says which norm layer its values are for and what its
-#: classes are called, which the keys do not tell, and a checkpoint's ``meta`` says what it was converted from.
+#: classes are called, which the keys do not tell, and a checkpoint's ``meta`` says what it was
+#: converted from.
 TAG = 'tresnet_mm'
 COUNTER = '.num_batches_tracked'
 
