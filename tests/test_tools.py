@@ -120,7 +120,7 @@ def write_first_images(source: Path, target: Path, count: int) -> Path:
 
 
 @pytest.mark.slow
-def test_two_processes_train_and_measure_what_one_measures(coco_tiny, tmp_path):
+def test_two_processes_train_and_measure_what_one_measures(coco_tiny, tmp_path, monkeypatch):
     """RetinaNet by the shell scripts, on gloo; 5 images, so that one of the processes is padded."""
     config = 'configs/retinanet_tresnet_m.py'
     env = dict(COCO_ROOT=str(coco_tiny))
@@ -138,8 +138,11 @@ def test_two_processes_train_and_measure_what_one_measures(coco_tiny, tmp_path):
                'test_dataloader.dataset.indices=5']
     run_ok('bash', 'tools/dist_test.sh', config, checkpoint, 2, '--work-dir', tmp_path / 'two',
            '--out', tmp_path / 'two.pkl', '--cfg-options', *options, **env, PORT=free_port())
-    run_ok(sys.executable, 'tools/test.py', config, checkpoint, '--work-dir', tmp_path / 'one',
-           '--out', tmp_path / 'one.pkl', '--cfg-options', *options, **env)
+    monkeypatch.setenv('COCO_ROOT', str(coco_tiny))
+    monkeypatch.setattr(sys, 'argv', [
+        'test.py', str(ROOT / config), str(checkpoint), '--work-dir', str(tmp_path / 'one'),
+        '--out', str(tmp_path / 'one.pkl'), '--cfg-options', *options])
+    load_tool('test.py').main()
     one, two = (
         {key: value for key, value in metrics(tmp_path / name).items() if key.startswith('coco/')}
         for name in ('one', 'two'))
