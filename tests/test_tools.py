@@ -262,6 +262,20 @@ def test_wrong_argument_ends_the_process_with_one_line():
     assert 'train.py: error: config file configs/none.py does not exist' in done.stderr
 
 
+@pytest.mark.parametrize(('checkpoint', 'message'), [
+    ('none.pth', 'checkpoint none.pth does not exist'),
+    ('tresnet://m_in2k', "unknown checkpoint 'tresnet://m_in2k'; known are tresnet://m_in1k"),
+])
+def test_weights_to_start_from_are_looked_for_before_anything_is_built(
+        coco_tiny, monkeypatch, checkpoint, message):
+    monkeypatch.setenv('COCO_ROOT', str(coco_tiny))
+    train = load_tool('train.py')
+    args = train.parse_args([str(ROOT / 'configs/fcos_tresnet_m.py'), '--cfg-options',
+                             f'model.backbone.init_cfg.checkpoint={checkpoint}'])
+    with pytest.raises((FileNotFoundError, ValueError), match=message):
+        train.build_config(args)
+
+
 def test_options_reach_the_config(coco_tiny, tmp_path, monkeypatch):
     monkeypatch.setenv('COCO_ROOT', str(coco_tiny))
     config, checkpoint = str(ROOT / 'configs/fcos_tresnet_m.py'), tmp_path / 'c.pth'

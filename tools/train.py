@@ -124,6 +124,8 @@ def build_config(args: argparse.Namespace) -> Config:
     if cfg.get('load_from'):
         launch.check_checkpoint(cfg.load_from)
     launch.check_annotation_files(cfg, 'train_dataloader', 'val_dataloader')
+    if not cfg.get('resume'):
+        launch.check_pretrained(cfg)
     return cfg
 
 

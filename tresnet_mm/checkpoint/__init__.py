@@ -6,7 +6,7 @@
 
 from .conversion import Converted, convert, recorded_classes
 from .files import read_file, write_file
-from .hub import HUB_FILES
+from .hub import HUB_FILES, SCHEME, fetch
 from .loading import (
     adapt_backbone_state_dict,
     adapt_checkpoint,
@@ -21,7 +21,7 @@ from .loading import (
 register_schemes()
 
 __all__ = [
-    'HUB_FILES', 'Converted', 'adapt_backbone_state_dict', 'adapt_checkpoint',
-    'adapt_model_state_dict', 'convert', 'load_pretrained', 'meta_of', 'read_file', 'read_source',
-    'recorded_classes', 'register_schemes', 'tag_state_dict', 'write_file',
+    'HUB_FILES', 'SCHEME', 'Converted', 'adapt_backbone_state_dict', 'adapt_checkpoint',
+    'adapt_model_state_dict', 'convert', 'fetch', 'load_pretrained', 'meta_of', 'read_file',
+    'read_source', 'recorded_classes', 'register_schemes', 'tag_state_dict', 'write_file',
 ]

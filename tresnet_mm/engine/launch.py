@@ -10,6 +10,8 @@ from typing import Any
 import torch
 from mmengine.config import Config, DictAction
 
+from ..checkpoint import SCHEME, fetch
+
 CFG_OPTIONS_HELP = ('changes to the config, as key=value with dotted keys; lists as key="[a,b]" or '
                     'key=a,b, tuples in quotation marks without spaces')
 
@@ -45,9 +47,37 @@ def load_config(args: argparse.Namespace) -> Config:
 
 
 def check_checkpoint(path: str) -> None:
-    """Raise FileNotFoundError for a local checkpoint that is not there; URLs are left alone."""
-    if '://' not in path and not Path(path).is_file():
+    """See that a checkpoint can be had; a ``tresnet://`` one is downloaded, other URLs left alone.
+
+    Raises:
+        FileNotFoundError: If it is not there, or not in the cache and cannot be downloaded.
+        ValueError: If there is no ``tresnet://`` checkpoint of that name.
+    """
+    if path.startswith(SCHEME):
+        fetch(path)
+    elif '://' not in path and not Path(path).is_file():
         raise FileNotFoundError(f'checkpoint {path} does not exist')
+
+
+def check_pretrained(cfg: Config) -> None:
+    """See, before anything is built, that the weights to start from can be had.
+
+    Raises:
+        FileNotFoundError, ValueError: As `check_checkpoint`.
+    """
+    for part in _dicts(cfg.get('model')):
+        if part.get('type') == 'Pretrained' and isinstance(part.get('checkpoint'), str):
+            check_checkpoint(part['checkpoint'])
+
+
+def _dicts(node: Any) -> Iterator[Mapping[str, Any]]:
+    """All dicts in a config, at any depth."""
+    if isinstance(node, Mapping):
+        yield node
+        node = list(node.values())
+    if isinstance(node, (list, tuple)):
+        for item in node:
+            yield from _dicts(item)
 
 
 def check_annotation_files(cfg: Config, *loaders: str) -> None:
