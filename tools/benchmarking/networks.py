@@ -203,11 +203,11 @@ def compare(models: dict[str, nn.Module], mode: str, size: int, args: argparse.N
 
 def batch_of(model: nn.Module, step: Callable[..., None], size: int,
              memory_format: torch.memory_format, args: argparse.Namespace) -> int:
-    """The batch size asked for; 8 without an option, 4 with ``--quick``."""
+    """The batch size asked for; 8 without an option, 2 with ``--quick``."""
     if args.batch_size == 'auto':
         return largest_batch(
             lambda x: step(model, x.to(memory_format=memory_format), args), size, args.device)
-    return args.batch_size or (4 if args.quick else 8)
+    return args.batch_size or (2 if args.quick else 8)
 
 
 def memory(model: nn.Module, x: Tensor, args: argparse.Namespace,

@@ -12,7 +12,7 @@ class FusedConv2d(nn.Conv2d):
     """``act(conv(x))`` or ``relu(conv(x) + residual)`` for inference.
 
     On the CPU in float32 it runs as a single oneDNN primitive over weights that are laid out for
-    the processor once, at the first call: the same that ``torch.compile`` with frozen weights
+    the processor once for an input size: the same that ``torch.compile`` with frozen weights
     does, without a compiler. Everywhere else (GPU, other dtypes, under autocast, while exporting,
     compiling, or where a gradient is due) it runs as PyTorch's own operations; both give the same
     result up to rounding. The state dict is that of ``nn.Conv2d`` with a bias.
@@ -92,8 +92,13 @@ class FusedConv2d(nn.Conv2d):
         return y if residual is None else y.add_(residual).relu_()
 
     def _packed_weight(self, x: Tensor, geometry: tuple) -> Tensor:
-        """The weight in the layout that oneDNN prefers, made again where the weight changed."""
-        state = self.weight.data_ptr(), self.weight._version
+        """The weight in the layout that oneDNN prefers for ``x``, packed again if that changed.
+
+        The layout fits one input size: with that of another, oneDNN may fall back to a reference
+        kernel that takes tens of milliseconds. Packing costs what a convolution over plain weights
+        pays at every call, so that changing sizes (the levels of a pyramid) lose nothing.
+        """
+        state = self.weight.data_ptr(), self.weight._version, x.shape
         if self._packed is None or self._packed[0] != state:
             packed = torch.ops.mkldnn._reorder_convolution_weight(
                 self.weight.detach(), *geometry, list(x.shape))
