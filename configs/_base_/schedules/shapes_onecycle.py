@@ -1,5 +1,5 @@
 # Six epochs of AdamW under a one-cycle learning rate that changes every iteration.
-max_epochs = 6
+max_epochs = 4
 train_cfg = dict(type='EpochBasedTrainLoop', max_epochs=max_epochs, val_interval=1)
 val_cfg = dict(type='ValLoop')
 test_cfg = dict(type='TestLoop')
