@@ -1,4 +1,4 @@
-# Six epochs of AdamW under a one-cycle learning rate that changes every iteration.
+# AdamW under a one-cycle learning rate that changes every iteration; short, for the demo.
 max_epochs = 4
 train_cfg = dict(type='EpochBasedTrainLoop', max_epochs=max_epochs, val_interval=1)
 val_cfg = dict(type='ValLoop')
