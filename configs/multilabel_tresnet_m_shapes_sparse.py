@@ -7,4 +7,8 @@ model = dict(head=dict(num_classes=48))
 train_dataloader = dict(dataset=dict(data_root=data_root))
 val_dataloader = dict(dataset=dict(data_root=data_root))
 test_dataloader = val_dataloader
+train_cfg = dict(max_epochs=10)
 optim_wrapper = dict(optimizer=dict(lr=2e-3))
+param_scheduler = [
+    dict(type='OneCycleFromLR', total_steps=10, by_epoch=True, convert_to_iter_based=True)
+]

@@ -14,11 +14,10 @@ from mmengine.runner import find_latest_checkpoint
 ROOT = Path(__file__).resolve().parent.parent
 
 
-#: Threads that spin while they wait take the core from the process that loads the data. glibc gives
-#: the memory of large tensors back at once, and the system spends a fifth of the time handing it
-#: out again.
-SPEED = {'OMP_WAIT_POLICY': 'PASSIVE', 'MALLOC_MMAP_MAX_': '0',
-         'MALLOC_TRIM_THRESHOLD_': '100000000000', 'MALLOC_TOP_PAD_': '268435456'}
+#: glibc gives the memory of large tensors back at once, and the system spends a fifth of the time
+#: handing it out again.
+SPEED = {'MALLOC_MMAP_MAX_': '0', 'MALLOC_TRIM_THRESHOLD_': '100000000000',
+         'MALLOC_TOP_PAD_': '268435456'}
 
 
 class ToolError(Exception):

@@ -76,7 +76,7 @@ def test_same_seed_same_weights(tmp_path: Path, monkeypatch, repo_root: Path) ->
 
     def train(name: str, seed: int) -> torch.Tensor:
         cfg = Config.fromfile(repo_root / 'configs/fcos_tresnet_m_shapes.py')
-        assert cfg.train_dataloader.num_workers == 1  # the workers' random state counts too
+        cfg.train_dataloader.num_workers = 1  # the workers' random state counts too
         cfg.merge_from_dict(dict(work_dir=str(tmp_path / name), experiment_name=name,
                                  val_dataloader=None, val_cfg=None, val_evaluator=None))
         cfg.train_cfg.max_epochs = cfg.param_scheduler[0].total_steps = 1

@@ -1,5 +1,5 @@
-# Ten epochs of Adam under a one-cycle learning rate that changes every iteration.
-max_epochs = 10
+# Adam under a one-cycle learning rate that changes every iteration.
+max_epochs = 6
 train_cfg = dict(type='EpochBasedTrainLoop', max_epochs=max_epochs, val_interval=1)
 val_cfg = dict(type='ValLoop')
 test_cfg = dict(type='TestLoop')

@@ -72,7 +72,7 @@ def entry_gain(x: Tensor, y: Labels, term: AsymmetricTerm) -> Tensor:
         right = x.mul(_sign(y)).clamp_(min=-MAX_LOGIT).sigmoid_()
     q = _shift(right, y, term.clip)
     weight = _focusing(torch.rsub(q, 1), y, term)
-    return _balance(_log_(q, x, y, term).mul_(weight), y, term.alpha)
+    return _balance(_log(q, x, y, term, out=q).mul_(weight), y, term.alpha)
 
 
 def entry_grad(x: Tensor, y: Labels, term: AsymmetricTerm) -> Tensor:
@@ -83,20 +83,20 @@ def entry_grad(x: Tensor, y: Labels, term: AsymmetricTerm) -> Tensor:
     ``w * r * (u ** g / q - g * u ** (g - 1) * log q)``: the first part comes through the logarithm
     and vanishes where that is constant, the second through the focusing weight.
     """
-    sign = _sign(y)
+    flip = _flip(y)
     if term.from_probs:
-        chain, right = sign, _right_prob(x, y)
+        chain, right = flip, _right_prob(x, y)
     else:
         # Both probabilities from one exponential, each with its full relative precision.
-        odds = x.mul(sign).clamp_(-MAX_LOGIT, MAX_LOGIT).neg_().exp_()
+        odds = x.mul(flip).clamp_(-MAX_LOGIT, MAX_LOGIT).exp_()
         right = odds.add(1).reciprocal_()
-        chain = odds.mul_(right).mul_(right).mul_(sign)
+        chain = odds.mul_(right).mul_(right).mul_(flip)
     q = _shift(right, y, term.clip)
     u = torch.rsub(q, 1)
     weight = _focusing(u, y, term)
     slope = None
     if not term.detach_weights and (term.gamma_neg or term.gamma_pos):
-        slope = _log_(q.clone(), x, y, term).mul_(_focusing_slope(u, y, term))
+        slope = _log(q, x, y, term).mul_(_focusing_slope(u, y, term))
     if term.eps > 0:
         # Dividing by infinity is the fastest way to a 0.
         F.threshold_(q, term.eps, torch.inf)
@@ -105,12 +105,17 @@ def entry_grad(x: Tensor, y: Labels, term: AsymmetricTerm) -> Tensor:
     grad = torch.div(weight, q, out=q)
     if slope is not None:
         grad.sub_(slope)
-    return _balance(grad.mul_(chain).neg_(), y, term.alpha)
+    return _balance(grad.mul_(chain), y, term.alpha)
 
 
 def _sign(y: Labels) -> Labels:
     """Return 1 for a positive entry and -1 for a negative one."""
     return 2 * y - 1 if isinstance(y, int) else torch.rsub(y, -1, alpha=-2)
+
+
+def _flip(y: Labels) -> Labels:
+    """Return -1 for a positive entry and 1 for a negative one."""
+    return 1 - 2 * y if isinstance(y, int) else torch.rsub(y, 1, alpha=2)
 
 
 def _right_prob(p: Tensor, y: Labels) -> Tensor:
@@ -130,16 +135,18 @@ def _shift(right: Tensor, y: Labels, clip: float) -> Tensor:
     return right.add_(margin).clamp_(max=1)
 
 
-def _log_(q: Tensor, x: Tensor, y: Labels, term: AsymmetricTerm) -> Tensor:
-    """Turn ``q`` into log(max(q, eps)) in place; with eps 0 exact for every logit."""
+def _log(q: Tensor, x: Tensor, y: Labels, term: AsymmetricTerm,
+         out: Tensor | None = None) -> Tensor:
+    """Return log(max(q, eps)), in ``out`` where given; with eps 0 exact for every logit."""
+    log = torch.log(q, out=out)
     if term.eps > 0:
-        return q.log_().clamp_(min=math.log(term.eps))
+        return log.clamp_(min=math.log(term.eps))
     if term.from_probs:
-        return q.log_().clamp_(min=MIN_LOG)
+        return log.clamp_(min=MIN_LOG)
     # log(sigmoid(z)) is at most z, and equal to it beyond the bound set on z. With a margin that
     # holds for the positives only; the negatives' log q is at most 0.
     bound = x.mul(_sign(y)) if term.clip == 0 else x.clamp(-MAX_FLOAT, MAX_FLOAT).mul_(y)
-    return torch.minimum(q.log_(), bound, out=q)
+    return torch.minimum(log, bound, out=log)
 
 
 def power(base: Tensor, exponent: float) -> Tensor:

@@ -10,7 +10,7 @@ from .asymmetric_term import AsymmetricTerm, entry_gain, entry_grad
 
 # Elements of a chunk: few enough that its temporaries stay in cache (and small beside the logits),
 # enough that the cost of starting an operation does not show.
-CPU_CHUNK_PER_THREAD = 1 << 16
+CPU_CHUNK_PER_THREAD = 3 << 15
 ACCELERATOR_CHUNK = 1 << 22
 
 
@@ -106,7 +106,10 @@ class _FusedBinaryLoss(torch.autograd.Function):
             if weight is not None:
                 grad.mul_(weight[rows])
             upstream = grad_output[rows] if grad_output.dim() else grad_output
-            grad_pred[rows] = grad.mul_(upstream)
+            if grad.dtype == pred.dtype:
+                torch.mul(grad, upstream, out=grad_pred[rows])
+            else:
+                grad_pred[rows] = grad.mul_(upstream)
         return grad_pred, None, None, None, None, None, None
 
 
