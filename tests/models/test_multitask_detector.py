@@ -152,6 +152,20 @@ def test_state_dict_has_the_detectors_keys_and_comes_back():
     assert not missing and all(k.startswith('image_head.') for k in unexpected)
 
 
+@pytest.mark.parametrize('norm', ['InPlaceABN', 'BN'])
+@pytest.mark.parametrize('get_state', [torch.nn.Module.state_dict, get_state_dict])
+def test_its_backbone_is_converted_to_a_plain_detectors_norm(norm, get_state):
+    model, cfg, images = build().eval(), fcos(), torch.rand(1, 3, 64, 64)
+    torch.nn.init.constant_(model.backbone.conv1.norm.weight, -0.5)
+    cfg.backbone = dict(cfg.backbone, norm_cfg=dict(type=norm))
+    plain = DETECTORS.build(cfg).eval()
+    plain.load_state_dict(get_state(model), strict=False)
+    torch.testing.assert_close(plain.backbone(images), model.backbone(images))
+    back = build().eval()
+    back.load_state_dict(get_state(model))
+    torch.testing.assert_close(back.backbone(images), model.backbone(images))
+
+
 def test_state_dict_inside_another_module():
     model, other = build(), build()
     wrapped, target = torch.nn.ModuleDict(dict(ema=model)), torch.nn.ModuleDict(dict(ema=other))

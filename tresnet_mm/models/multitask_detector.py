@@ -238,9 +238,15 @@ PREFIX = 'detector.'
 
 
 def _drop_detector_prefix(module: nn.Module, state_dict: dict, prefix: str, metadata: dict) -> None:
-    """Rename on saving: the detector's keys are those of a plain detector."""
+    """Rename on saving: the detector's keys are those of a plain detector.
+
+    What a module records beside its values is found under both names, for either kind of model.
+    """
     for key in [k for k in state_dict if k.startswith(prefix + PREFIX)]:
         state_dict[prefix + key[len(prefix + PREFIX):]] = state_dict.pop(key)
+    recorded = getattr(state_dict, '_metadata', {})
+    for name in [k for k in recorded if k.startswith(prefix + PREFIX)]:
+        recorded.setdefault(prefix + name[len(prefix + PREFIX):], recorded[name])
 
 
 def _add_detector_prefix(state_dict: dict, prefix: str) -> None:
