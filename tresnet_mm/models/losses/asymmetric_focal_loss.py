@@ -1,10 +1,11 @@
 """Asymmetric focal loss for dense detection heads: ASL with mmdet's FocalLoss conventions."""
 
 from mmengine.registry import MODELS
-from torch import Tensor, nn
+from torch import Tensor
 
 from .asymmetric_term import AsymmetricTerm
 from .fused_binary_loss import fused_binary_loss
+from .loss_module import LossModule
 from .reduction import average, broadcast_weight, check_reduction
 
 
@@ -71,7 +72,7 @@ def asymmetric_focal_loss(
 
 
 @MODELS.register_module()
-class AsymmetricFocalLoss(nn.Module):
+class AsymmetricFocalLoss(LossModule):
     """Drop-in for mmdet's ``FocalLoss`` with separate exponents for positives and negatives.
 
     A head's config needs ``use_sigmoid=True``, as with ``FocalLoss``: heads read it there. The
@@ -99,45 +100,10 @@ class AsymmetricFocalLoss(nn.Module):
         activated: bool = False,
         validate: bool | None = None,
     ) -> None:
-        super().__init__()
         if use_sigmoid is not True:
             raise ValueError(f'only use_sigmoid=True is supported, got {use_sigmoid!r}')
         AsymmetricTerm(gamma_pos, gamma_neg, clip).checked()
+        super().__init__(
+            asymmetric_focal_loss, reduction, loss_weight, gamma_pos=gamma_pos,
+            gamma_neg=gamma_neg, alpha=alpha, clip=clip, activated=activated, validate=validate)
         self.use_sigmoid = use_sigmoid
-        self.gamma_pos = gamma_pos
-        self.gamma_neg = gamma_neg
-        self.alpha = alpha
-        self.clip = clip
-        self.reduction = check_reduction(reduction)
-        self.loss_weight = loss_weight
-        self.activated = activated
-        self.validate = validate
-
-    def forward(
-        self,
-        pred: Tensor,
-        target: Tensor,
-        weight: Tensor | None = None,
-        avg_factor: float | Tensor | None = None,
-        reduction_override: str | None = None,
-    ) -> Tensor:
-        """Return the loss of (N, C) predictions and (N,) classes or (N, C) one-hot targets."""
-        return self.loss_weight * asymmetric_focal_loss(
-            pred,
-            target,
-            weight,
-            gamma_pos=self.gamma_pos,
-            gamma_neg=self.gamma_neg,
-            alpha=self.alpha,
-            clip=self.clip,
-            reduction=reduction_override or self.reduction,
-            avg_factor=avg_factor,
-            activated=self.activated,
-            validate=self.validate,
-        )
-
-    def extra_repr(self) -> str:
-        return (
-            f'gamma_pos={self.gamma_pos}, gamma_neg={self.gamma_neg}, alpha={self.alpha}, '
-            f'clip={self.clip}, reduction={self.reduction!r}, loss_weight={self.loss_weight}'
-        )

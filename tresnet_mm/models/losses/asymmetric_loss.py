@@ -2,11 +2,12 @@
 
 import torch
 from mmengine.registry import MODELS
-from torch import Tensor, nn
+from torch import Tensor
 
 from .asymmetric_term import AsymmetricTerm
 from .fused_binary_loss import fused_binary_loss
 from .fused_single_label import fused_single_label_loss
+from .loss_module import LossModule
 from .reduction import average, broadcast_weight, check_reduction
 
 
@@ -178,7 +179,7 @@ def _check_nan(loss: Tensor, logits: Tensor, validate: bool | None) -> None:
 
 
 @MODELS.register_module()
-class AsymmetricLoss(nn.Module):
+class AsymmetricLoss(LossModule):
     """Asymmetric multi-label loss; see :func:`asymmetric_loss` for the arguments.
 
     The defaults are those of the authors' class; their COCO training uses ``gamma_pos=0`` and
@@ -200,52 +201,15 @@ class AsymmetricLoss(nn.Module):
         ignore_index: float | None = -1,
         validate: bool | None = None,
     ) -> None:
-        super().__init__()
         AsymmetricTerm(gamma_pos, gamma_neg, clip or 0, eps).checked()
-        self.gamma_neg = gamma_neg
-        self.gamma_pos = gamma_pos
-        self.clip = clip
-        self.eps = eps
-        self.detach_weights = detach_weights
-        self.ignore_index = ignore_index
-        self.reduction = check_reduction(reduction)
-        self.loss_weight = loss_weight
-        self.validate = validate
-
-    def forward(
-        self,
-        pred: Tensor,
-        target: Tensor,
-        weight: Tensor | None = None,
-        avg_factor: float | Tensor | None = None,
-        reduction_override: str | None = None,
-    ) -> Tensor:
-        """Return the loss of (N, C) logits ``pred`` and multi-hot or soft (N, C) targets."""
-        return self.loss_weight * asymmetric_loss(
-            pred,
-            target,
-            weight,
-            gamma_neg=self.gamma_neg,
-            gamma_pos=self.gamma_pos,
-            clip=self.clip,
-            eps=self.eps,
-            detach_weights=self.detach_weights,
-            ignore_index=self.ignore_index,
-            reduction=reduction_override or self.reduction,
-            avg_factor=avg_factor,
-            validate=self.validate,
-        )
-
-    def extra_repr(self) -> str:
-        return (
-            f'gamma_neg={self.gamma_neg}, gamma_pos={self.gamma_pos}, clip={self.clip}, '
-            f'detach_weights={self.detach_weights}, reduction={self.reduction!r}, '
-            f'loss_weight={self.loss_weight}'
-        )
+        super().__init__(
+            asymmetric_loss, reduction, loss_weight, gamma_neg=gamma_neg, gamma_pos=gamma_pos,
+            clip=clip, eps=eps, detach_weights=detach_weights, ignore_index=ignore_index,
+            validate=validate)
 
 
 @MODELS.register_module()
-class AsymmetricLossSingleLabel(nn.Module):
+class AsymmetricLossSingleLabel(LossModule):
     """Asymmetric loss on a softmax; see :func:`asymmetric_loss_single_label` for the arguments.
 
     Args:
@@ -262,41 +226,8 @@ class AsymmetricLossSingleLabel(nn.Module):
         ignore_index: int = -1,
         validate: bool | None = None,
     ) -> None:
-        super().__init__()
         AsymmetricTerm(gamma_pos, gamma_neg, eps=label_smoothing).checked()
-        self.gamma_neg = gamma_neg
-        self.gamma_pos = gamma_pos
-        self.label_smoothing = label_smoothing
-        self.ignore_index = ignore_index
-        self.reduction = check_reduction(reduction)
-        self.loss_weight = loss_weight
-        self.validate = validate
-
-    def forward(
-        self,
-        pred: Tensor,
-        target: Tensor,
-        weight: Tensor | None = None,
-        avg_factor: float | Tensor | None = None,
-        reduction_override: str | None = None,
-    ) -> Tensor:
-        """Return the loss of (N, C) logits ``pred`` and (N,) integer classes."""
-        return self.loss_weight * asymmetric_loss_single_label(
-            pred,
-            target,
-            weight,
-            gamma_neg=self.gamma_neg,
-            gamma_pos=self.gamma_pos,
-            label_smoothing=self.label_smoothing,
-            ignore_index=self.ignore_index,
-            reduction=reduction_override or self.reduction,
-            avg_factor=avg_factor,
-            validate=self.validate,
-        )
-
-    def extra_repr(self) -> str:
-        return (
-            f'gamma_neg={self.gamma_neg}, gamma_pos={self.gamma_pos}, '
-            f'label_smoothing={self.label_smoothing}, reduction={self.reduction!r}, '
-            f'loss_weight={self.loss_weight}'
-        )
+        super().__init__(
+            asymmetric_loss_single_label, reduction, loss_weight, gamma_neg=gamma_neg,
+            gamma_pos=gamma_pos, label_smoothing=label_smoothing, ignore_index=ignore_index,
+            validate=validate)
