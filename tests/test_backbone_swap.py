@@ -8,6 +8,7 @@ import torch
 from mmdet.registry import MODELS
 from mmdet.testing import demo_mm_inputs
 from mmengine.config import Config
+from mmengine.registry import DefaultScope
 
 import tresnet_mm
 from tools.analysis import swap_report
@@ -55,6 +56,12 @@ def test_list_of_necks_and_heads_that_read_the_backbone():
 @pytest.mark.parametrize(('arch', 'channels'), [('m', 2048), ('l', 2432)])
 def test_channels_given_as_a_number(arch, channels):
     swapped = tresnet_mm.swap_backbone(load('yolof/yolof_r50-c5_8xb8-1x_coco.py'), arch)
+    assert swapped.model.neck.in_channels == channels
+
+
+@pytest.mark.parametrize(('arch', 'channels'), [('m', [64, 128, 1024]), ('v2_l', [256, 512, 1024])])
+def test_neck_that_reads_some_of_the_feature_maps(arch, channels):
+    swapped = tresnet_mm.swap_backbone(load('clrnet/clrnet.py'), arch)
     assert swapped.model.neck.in_channels == channels
 
 
@@ -150,7 +157,15 @@ def test_a_wrong_swap_would_be_seen():
     """The check fails where the neck is left with the ResNet's channels."""
     cfg = swap_report.without_downloads(load('atss/atss_r50_fpn_1x_coco.py'))
     cfg.model.backbone = dict(type='TResNet', arch='m')
-    model = MODELS.build(cfg.model)
+    with DefaultScope.overwrite_default_scope('mmdet'):
+        model = MODELS.build(cfg.model)
     inputs = demo_mm_inputs(1, [[3, 128, 128]])
     with pytest.raises(RuntimeError, match='channels'), torch.no_grad():
         model(**model.data_preprocessor(inputs, True), mode='loss')
+
+
+def test_error_messages_name_no_folder_of_the_machine():
+    assert swap_report.first_line(
+        "No such file: '/home/me/lib/configs/a.py'\nmore") == "No such file: 'a.py'"
+    assert swap_report.first_line('not CPU at "/tmp/build/x.cpp":12, please') == 'not CPU'
+    assert swap_report.first_line('') == ''

@@ -135,9 +135,10 @@ class _Rewriter:
                 continue
             if key == 'backbone' and isinstance(value, dict):
                 changes[key] = self._backbone(value)
-            elif key == 'in_channels' and isinstance(value, (list, tuple)) \
-                    and list(value) == self.old != self.new:
-                changes[key] = self.new
+            elif key == 'in_channels' and isinstance(value, (list, tuple)):
+                channels = self._channels(list(value))
+                if channels != list(value):
+                    changes[key] = channels
             elif key == 'data_preprocessor' and 'mean' in value:
                 changes[key] = _preprocessor(value)
             elif isinstance(value, dict):
@@ -149,6 +150,13 @@ class _Rewriter:
                 if items != list(value):
                     changes[key] = items
         return changes
+
+    def _channels(self, old: list) -> list:
+        """The new channels of a neck that reads all feature maps or consecutive ones of them."""
+        for i in range(len(self.old) - len(old) + 1):
+            if self.old[i:i + len(old)] == old and (len(old) > 1 or len(self.old) == 1):
+                return self.new[i:i + len(old)]
+        return old
 
     def _neck(self, neck: dict) -> dict:
         """A neck that reads the last feature map alone has its channels as a number."""

@@ -13,6 +13,7 @@ from __future__ import annotations
 import argparse
 import json
 import multiprocessing
+import re
 import sys
 import warnings
 from collections.abc import Callable, Collection, Iterator
@@ -36,6 +37,15 @@ IMAGE = 128
 #: These split their smallest feature map further than 128 pixels allow.
 LARGER_IMAGE = {'ddod': 320, 'dino': 320}
 TIMEOUT_S = 600
+INTRODUCTION = """\
+# mmdet's models with TResNet
+
+One config of each of mmdet's config folders that has a ResNet, with that ResNet and swapped:
+whether the model is built, computes its losses with backward, and predicts, on the CPU with random
+images and weights. Made by
+
+    python tools/analysis/swap_report.py --archs {archs} --out docs/swap_report.md
+"""
 
 
 def representatives(only: Collection[str] | None = None) -> Iterator[tuple[str, Path]]:
@@ -124,8 +134,15 @@ def _outcome(step: Callable[[], None]) -> str:
     try:
         step()
     except Exception as error:  # whatever the model raises is the table's entry
-        return f'{type(error).__name__}: {str(error).splitlines()[0][:120] if str(error) else ""}'
+        return f'{type(error).__name__}: {first_line(str(error))}'
     return 'ok'
+
+
+def first_line(message: str) -> str:
+    """The start of an error message; files and addresses by their names alone."""
+    line = (message.splitlines() or [''])[0]
+    line = re.sub(r' at "/.*', '', line)  # where in PyTorch's or mmcv's source it was raised
+    return re.sub(r'(?:https?:/)?/[^\s\'"]+/', '', line)[:120]
 
 
 def check_in_process(path: Path, arch: str | None) -> dict[str, str]:
@@ -148,22 +165,26 @@ def check_in_process(path: Path, arch: str | None) -> dict[str, str]:
 
 
 def markdown(rows: list[dict], archs: list[str]) -> str:
-    """The table, with what failed and why below it."""
+    """The page: the table, with what failed and why below it."""
     names = ['ResNet', *archs]
-    lines = ['| config | ' + ' | '.join(names) + ' |', '| --- ' * (len(names) + 1) + '|']
-    failures = []
+    table = ['| config | ' + ' | '.join(names) + ' |', '| --- ' * (len(names) + 1) + '|']
+    failures: dict[tuple[str, str, str], list[str]] = {}
     for row in rows:
         cells = []
         for name in names:
             results = row['results'][name]
             cells.append(' '.join(s for s in STEPS if results.get(s) == 'ok') or 'nothing')
-            failures += [f'- {row["config"]}, {name}, {step}: {text}'
-                         for step, text in results.items() if text != 'ok']
-        lines.append(f'| {row["config"]} | ' + ' | '.join(cells) + ' |')
+            for step, text in results.items():
+                if text != 'ok':
+                    failures.setdefault((row['config'], step, text), []).append(name)
+        table.append(f'| {row["config"]} | ' + ' | '.join(cells) + ' |')
     counts = [' / '.join(str(sum(row['results'][name].get(step) == 'ok' for row in rows))
                          for step in STEPS) for name in names]
-    lines.append(f'| of {len(rows)}: {" / ".join(STEPS)} | ' + ' | '.join(counts) + ' |')
-    return '\n'.join([*lines, '', 'What did not work:', '', *failures, ''])
+    table.append(f'| of {len(rows)}: {" / ".join(STEPS)} | ' + ' | '.join(counts) + ' |')
+    reasons = [f'- {config}, {step} ({", ".join(who)}): {text}'
+               for (config, step, text), who in failures.items()]
+    return '\n'.join([INTRODUCTION.format(archs=' '.join(archs)), *table, '',
+                      '## What did not work', '', *reasons, ''])
 
 
 def regressions(rows: list[dict], archs: list[str]) -> list[str]:
