@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import argparse
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 
 import torch
 from mmengine.config import Config
@@ -73,14 +73,8 @@ def set_speed(cfg: Config, **options: bool) -> None:
 
 def set_grad_checkpoint(cfg: Config) -> None:
     """Turn on gradient checkpointing in every backbone of the model."""
-    def backbones(node: object) -> Iterator[dict]:
-        if isinstance(node, dict):
-            if isinstance(node.get('backbone'), dict):
-                yield node['backbone']
-            for value in node.values():
-                yield from backbones(value)
-
-    found = list(backbones(cfg.model))
+    found = [node['backbone'] for node in launch.config_dicts(cfg.model)
+             if isinstance(node.get('backbone'), dict)]
     if not found:
         raise ValueError('--grad-checkpoint sets with_cp of the backbone, and the model has none')
     for backbone in found:

@@ -30,6 +30,7 @@ from mmengine.utils import get_installed_path
 
 from tresnet_mm import swap_backbone
 from tresnet_mm.backbone_swap import plan_swap
+from tresnet_mm.engine.launch import config_dicts
 
 CONFIGS = Path(get_installed_path('mmdet')) / '.mim' / 'configs'
 STEPS = ('build', 'loss', 'predict')
@@ -65,7 +66,7 @@ def representatives(only: Collection[str] | None = None) -> Iterator[tuple[str, 
 
 def without_downloads(cfg: Config) -> Config:
     """Remove every ``init_cfg`` that would load a file: the report is about code, not weights."""
-    for node in _dicts(cfg._cfg_dict):
+    for node in config_dicts(cfg._cfg_dict):
         init = node.get('init_cfg')
         if isinstance(init, dict) and init.get('type') == 'Pretrained':
             node['init_cfg'] = None
@@ -74,21 +75,11 @@ def without_downloads(cfg: Config) -> Config:
 
 def accept_all_scores(cfg: Config) -> Config:
     """Set score thresholds to 0, so that an untrained model predicts boxes at all."""
-    for node in _dicts(cfg._cfg_dict):
+    for node in config_dicts(cfg._cfg_dict):
         for key in {'score_thr', 'mask_thr'} & set(node):
             if isinstance(node[key], float):
                 node[key] = 0.0
     return cfg
-
-
-def _dicts(node: object) -> Iterator[dict]:
-    """All dicts in a config, at any depth."""
-    if isinstance(node, dict):
-        yield node
-        node = list(node.values())
-    if isinstance(node, (list, tuple)):
-        for item in node:
-            yield from _dicts(item)
 
 
 def check(path: Path, arch: str | None) -> dict[str, str]:

@@ -65,19 +65,19 @@ def check_pretrained(cfg: Config) -> None:
     Raises:
         FileNotFoundError, ValueError: As `check_checkpoint`.
     """
-    for part in _dicts(cfg.get('model')):
+    for part in config_dicts(cfg.get('model')):
         if part.get('type') == 'Pretrained' and isinstance(part.get('checkpoint'), str):
             check_checkpoint(part['checkpoint'])
 
 
-def _dicts(node: Any) -> Iterator[Mapping[str, Any]]:
-    """All dicts in a config, at any depth."""
-    if isinstance(node, Mapping):
+def config_dicts(node: Any) -> Iterator[dict[str, Any]]:
+    """Yield all dicts in a part of a config, at any depth, each before those inside it."""
+    if isinstance(node, dict):
         yield node
         node = list(node.values())
     if isinstance(node, (list, tuple)):
         for item in node:
-            yield from _dicts(item)
+            yield from config_dicts(item)
 
 
 def check_annotation_files(cfg: Config, *loaders: str) -> None:
