@@ -8,12 +8,13 @@ import socket
 import subprocess
 import sys
 from pathlib import Path
-from types import ModuleType
+from types import ModuleType, SimpleNamespace
 
 import numpy as np
 import pytest
 import torch
 from mmengine.config import Config
+from mmengine.hooks import IterTimerHook, LoggerHook
 from mmengine.registry import MODELS, init_default_scope
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -153,6 +154,16 @@ def test_two_processes_train_and_measure_what_one_measures(coco_tiny, tmp_path, 
         assert mine[0] == theirs[0]
         for a, b in zip(mine[1:], theirs[1:], strict=True):
             np.testing.assert_allclose(a, b, rtol=1e-5, atol=1e-5)
+
+
+@pytest.mark.parametrize('main', [True, False])
+def test_one_process_writes_the_metrics(main, monkeypatch):
+    tool = load_tool('test.py')
+    monkeypatch.setattr(tool, 'is_main_process', lambda: main)
+    timer, logger = IterTimerHook(), LoggerHook()
+    runner = SimpleNamespace(hooks=[timer, logger])
+    tool.log_once(runner)
+    assert runner.hooks == ([timer, logger] if main else [timer])
 
 
 def shallow_checkpoint(cfg: Config, path: Path) -> None:

@@ -17,6 +17,8 @@ from pathlib import Path
 from typing import Any
 
 from mmengine.config import Config, ConfigDict
+from mmengine.dist import is_main_process
+from mmengine.hooks import LoggerHook
 from mmengine.registry import RUNNERS
 from mmengine.runner import Runner
 
@@ -151,6 +153,16 @@ def build_config(args: argparse.Namespace) -> Config:
     return cfg
 
 
+def log_once(runner: Runner) -> None:
+    """Leave the file of metrics to the first process.
+
+    mmengine's hook has every process write it, all to one path; two that write at the same time
+    can leave a file that is no JSON.
+    """
+    if not is_main_process():
+        runner.hooks[:] = [hook for hook in runner.hooks if not isinstance(hook, LoggerHook)]
+
+
 def main() -> None:
     """Build the runner and test."""
     args = parse_args()
@@ -160,6 +172,7 @@ def main() -> None:
         sys.exit(f'test.py: error: {error}')
     launch.set_up_processes(cfg, args.local_rank)
     runner = Runner.from_cfg(cfg) if 'runner_type' not in cfg else RUNNERS.build(cfg)
+    log_once(runner)
     runner.test()
 
 
