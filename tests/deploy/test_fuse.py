@@ -80,7 +80,7 @@ def test_no_norm_is_left_and_the_report_says_so():
     fused = fuse(TResNet(ARCH))
     report = fused.fuse_report
     assert not [m for m in fused.modules() if isinstance(m, nn.modules.batchnorm._BatchNorm)]
-    assert (report.stems, report.blocks, report.bn, report.left) == (1, 6, 0, [])
+    assert (report.blocks, report.bn, report.left) == (6, 0, [])
     # stem, per basic block 2, per bottleneck 3, and a shortcut in stages 2 to 4
     assert report.abn == 1 + 3 * 2 + 3 * 3 + 3
     assert f'{report.abn} in-place ABNs' in str(report)
@@ -145,3 +145,23 @@ def test_a_fused_convolution_follows_its_weights_and_can_be_copied():
 def test_an_unknown_activation_is_refused():
     with pytest.raises(ValueError, match="'none', 'relu', 'leaky_relu'.*'gelu'"):
         FusedConv2d(nn.Conv2d(3, 3, 1), activation='gelu')
+
+
+@pytest.mark.parametrize('memory_format', [torch.contiguous_format, torch.channels_last])
+@pytest.mark.parametrize('activation', ['none', 'relu', 'leaky_relu'])
+def test_a_fused_convolution_by_winograds_algorithm(activation, memory_format):
+    conv = FusedConv2d(nn.Conv2d(96, 128, 3, padding=1), activation=activation, slope=0.1)
+    x, residual = torch.randn(2, 96, 18, 18), torch.randn(2, 128, 18, 18)
+    conv, x, residual = (t.to(memory_format=memory_format) for t in (conv, x, residual))
+    act = dict(none=nn.Identity(), relu=nn.ReLU(), leaky_relu=nn.LeakyReLU(0.1))[activation]
+    for _ in range(2):
+        with torch.no_grad():
+            expected, found = act(nn.Conv2d.forward(conv, x)), conv(x)
+            assert_close([found], [expected], 2e-5)
+            assert found.stride() == expected.stride()
+            if activation == 'none':
+                added = (expected + residual).relu()
+                assert_close([conv(x, residual.clone())], [added], 2e-5)
+            assert conv._lifted is not None
+            conv.weight.mul_(0.5)  # the second time it has to follow
+    assert copy.deepcopy(conv)._lifted is None

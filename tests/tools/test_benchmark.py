@@ -111,7 +111,7 @@ def test_backbones_are_compared_in_every_format(tools):
     args = benchmark.parse_args(
         ['backbones', '--quick', '--rounds', '1', '--batch-size', '2', '--train'])
     arch = dict(depths=(1, 1, 1, 1), width=0.125)
-    models = {name: networks.tresnet(arch, dict(type=name)).train()
+    models = {name: networks.tresnet(arch, name).train()
               for name in ('BN', 'InPlaceABN')}
     rows = networks.compare(models, 'train', 64, args)
     assert [(row['model'], row['format']) for row in rows] == [

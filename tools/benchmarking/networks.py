@@ -32,9 +32,11 @@ def modes(args: argparse.Namespace) -> list[str]:
     return chosen or ['train', 'infer']
 
 
-def tresnet(arch: str, norm: dict[str, Any]) -> nn.Module:
+def tresnet(arch: str, norm: str = 'InPlaceABN', conv: str = 'FastConv2d',
+            **norm_options: Any) -> nn.Module:
     """A TResNet with random weights, its residual branches not zero."""
-    backbone = tresnet_mm.models.TResNet(arch, norm_cfg=norm)
+    backbone = tresnet_mm.models.TResNet(
+        arch, norm_cfg=dict(type=norm, **norm_options), conv_cfg=dict(type=conv))
     backbone.init_weights()
     for module in backbone.modules():
         if isinstance(module, nn.modules.batchnorm._BatchNorm):
@@ -54,15 +56,18 @@ def backbone_contenders(args: argparse.Namespace) -> dict[str, Callable[[], nn.M
     known = {
         'r50': ('ResNet-50', resnet50),
         'inplace_abn': (f'{name} (inplace-abn)', partial(
-            tresnet, args.arch, dict(type='InPlaceABN', backend='inplace_abn'))),
-        'bn': (f'{name} (batch norm)', partial(tresnet, args.arch, dict(type='BN'))),
+            tresnet, args.arch, backend='inplace_abn')),
+        'published': (f'{name} (inplace-abn, Conv2d)', partial(
+            tresnet, args.arch, conv='Conv2d', backend='inplace_abn')),
+        'conv2d': (f'{name} (Conv2d)', partial(tresnet, args.arch, conv='Conv2d')),
+        'bn': (f'{name} (batch norm)', partial(tresnet, args.arch, 'BN')),
     }
     chosen = [key for key in args.against.split(',') if key]
     for key in chosen:
         if key not in known:
             raise SystemExit(f'--against: unknown contender {key!r}; known are {", ".join(known)}')
     builders = {known[key][0]: known[key][1] for key in chosen if key == 'r50'}
-    builders[name] = partial(tresnet, args.arch, dict(type='InPlaceABN'))
+    builders[name] = partial(tresnet, args.arch)
     builders.update({known[key][0]: known[key][1] for key in chosen if key != 'r50'})
     return builders
 

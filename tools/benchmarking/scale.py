@@ -18,7 +18,7 @@ from benchmarking import models, networks, timing
 
 def sweep(args: argparse.Namespace) -> list[dict[str, Any]]:
     """Training cost of the backbone over batch sizes at 224 px and image sizes at batch 2."""
-    model = networks.tresnet(args.arch, dict(type='InPlaceABN'))
+    model = networks.tresnet(args.arch)
     model = model.to(args.device).to(memory_format=torch.channels_last).train()
     cases = [('batch size', n, 224) for n in ((1, 4) if args.quick else (1, 2, 4, 8, 16))]
     cases += [('image size', 2, s) for s in ((128, 256) if args.quick else (224, 448, 640, 800))]
@@ -92,7 +92,7 @@ def worker(steps: int, arch: str, batch: int = 4) -> None:
     torch.set_num_threads(1)
     torch.distributed.init_process_group('gloo')
     torch.manual_seed(0)
-    model = networks.tresnet(arch, dict(type='InPlaceABN')).train()
+    model = networks.tresnet(arch).train()
     model = nn_parallel(model.to(memory_format=torch.channels_last))
     optimizer = torch.optim.SGD(model.parameters(), 0.01, momentum=0.9)
     x = torch.rand(batch, 3, 224, 224).to(memory_format=torch.channels_last)

@@ -10,11 +10,13 @@ from mmengine.logging import print_log
 from torch import Tensor, nn
 from torch.nn.modules.batchnorm import _BatchNorm
 
-from tresnet_mm.models.layers import InPlaceABN
+from tresnet_mm.models.layers import FastConv2d, InPlaceABN
 from tresnet_mm.models.tresnet import BLOCKS, TResNet
 
 from .fused_conv import FusedConv2d
 from .fused_layers import FusedBlock
+
+PLAIN_CONVOLUTIONS = (nn.Conv2d, FastConv2d)
 
 
 @dataclass
@@ -25,7 +27,6 @@ class FuseReport:
         abn: In-place ABNs folded into their convolutions.
         bn: Batch norms folded into their convolutions.
         activations: Activations that the convolutions apply by themselves.
-        stems: Stems whose rearrangement became part of their convolution.
         blocks: Residual blocks whose convolutions add the shortcut or that gate and add at once.
         packed: Further convolutions that run over packed weights on the CPU.
         left: Names of the norm layers that stay, each with the reason.
@@ -34,15 +35,14 @@ class FuseReport:
     abn: int = 0
     bn: int = 0
     activations: int = 0
-    stems: int = 0
     blocks: int = 0
     packed: int = 0
     left: list[str] = field(default_factory=list)
 
     def __str__(self) -> str:
         text = (f'fused: {self.abn} in-place ABNs and {self.bn} batch norms folded into their '
-                f'convolutions, {self.activations} activations applied by them, {self.stems} '
-                f'stems as one strided convolution, {self.blocks} residual blocks joined, '
+                f'convolutions, {self.activations} activations applied by them, {self.blocks} '
+                f'residual blocks joined, '
                 f'{self.packed} other convolutions packed')
         return text + ''.join(f'\n  left: {line}' for line in self.left)
 
@@ -93,7 +93,7 @@ def pack_convolutions(model: nn.Module) -> int:
     made: dict[int, FusedConv2d] = {}
     for module in list(model.modules()):
         for name, child in list(module._modules.items()):
-            if type(child) is nn.Conv2d:
+            if type(child) in PLAIN_CONVOLUTIONS:
                 made.setdefault(id(child), FusedConv2d(child))
                 setattr(module, name, made[id(child)])
     return len(made)
@@ -145,7 +145,7 @@ def _fuse_conv_module(module: ConvModule, name: str, shared: bool, report: FuseR
 
 def _why_not(module: ConvModule, shared: bool) -> str:
     """The reason why a ConvModule's norm cannot be folded, or ''."""
-    if type(module.conv) is not nn.Conv2d:
+    if type(module.conv) not in PLAIN_CONVOLUTIONS:
         return f'its convolution is a {type(module.conv).__name__}'
     if shared:
         return 'its convolution is shared'
@@ -174,12 +174,7 @@ def _activation_of(module: ConvModule) -> tuple[str, float, nn.Module]:
 
 
 def _fuse_tresnet(backbone: TResNet, report: FuseReport) -> None:
-    """Join the stem and the residual blocks of a backbone whose norms are folded."""
-    stem = backbone.conv1
-    if isinstance(stem.conv, FusedConv2d):
-        stem.conv = _unrearranged(stem.conv, backbone.space_to_depth.block_size)
-        backbone.space_to_depth = nn.Identity()
-        report.stems += 1
+    """Join the residual blocks of a backbone whose norms are folded."""
     for stage in backbone.stages:
         for i, block in enumerate(stage):
             convs = [m.conv for m in block.children() if isinstance(m, ConvModule)]
@@ -188,19 +183,3 @@ def _fuse_tresnet(backbone: TResNet, report: FuseReport) -> None:
                 stage[i] = FusedBlock(block)
                 report.blocks += 1
 
-
-def _unrearranged(conv: FusedConv2d, b: int) -> FusedConv2d:
-    """The convolution over the image that equals ``conv`` over its space-to-depth by ``b``.
-
-    Its kernel and padding are ``b`` times as large and its stride is ``b``: the kernel's pixel
-    (i * b + row, j * b + col) of channel c is pixel (i, j) of channel (row * b + col) * C + c.
-    """
-    o, cells, kh, kw = conv.weight.shape
-    c = cells // (b * b)
-    weight = conv.weight.reshape(o, b, b, c, kh, kw)  # O row col C i j
-    weight = weight.permute(0, 3, 4, 1, 5, 2)  # O C i row j col
-    weight = weight.reshape(o, c, kh * b, kw * b)
-    larger = nn.Conv2d(
-        c, o, (kh * b, kw * b), stride=b, padding=tuple(b * p for p in conv.padding),
-        device='meta')
-    return FusedConv2d(larger, weight, conv.bias, conv.activation, conv.slope)

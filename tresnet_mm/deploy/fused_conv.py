@@ -4,6 +4,9 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from tresnet_mm.models.layers.fast_conv import format_like, winograd_fits, winograd_pays
+from tresnet_mm.models.layers.winograd import convolve, lift_weight
+
 #: Activations of `FusedConv2d`, by their names in oneDNN.
 ACTIVATIONS = ('none', 'relu', 'leaky_relu')
 
@@ -44,6 +47,7 @@ class FusedConv2d(nn.Conv2d):
         self.activation = activation
         self.slope = slope
         self._packed: tuple | None = None
+        self._lifted: tuple | None = None
 
     def forward(self, x: Tensor, residual: Tensor | None = None) -> Tensor:
         """Convolve, then activate; with a ``residual``, add it and apply ReLU.
@@ -54,8 +58,11 @@ class FusedConv2d(nn.Conv2d):
                 without an activation.
         """
         if self._onednn_runs(x):
-            return self._onednn(x, residual)
-        y = super().forward(x)
+            if not (winograd_fits(self, x) and winograd_pays(self.weight)):
+                return self._onednn(x, residual)
+            y = format_like(convolve(x, self._lifted_weight(), len(self.weight), self.bias), x)
+        else:
+            y = super().forward(x)
         if residual is not None:
             return F.relu_(y + residual)
         if self.activation == 'relu':
@@ -68,7 +75,7 @@ class FusedConv2d(nn.Conv2d):
         return f'{super().extra_repr()}, activation={self.activation!r}, slope={self.slope}'
 
     def __getstate__(self) -> dict:
-        return {**self.__dict__, '_packed': None}  # the packed layout cannot be copied
+        return {**self.__dict__, '_packed': None, '_lifted': None}  # packed ones cannot be copied
 
     def _onednn_runs(self, x: Tensor) -> bool:
         if torch.compiler.is_compiling() or torch.jit.is_tracing():
@@ -104,6 +111,13 @@ class FusedConv2d(nn.Conv2d):
                 self.weight.detach(), *geometry, list(x.shape))
             self._packed = state, packed
         return self._packed[1]
+
+    def _lifted_weight(self) -> list[Tensor]:
+        """The weight as Winograd's algorithm takes it, made again if it changed."""
+        state = self.weight.data_ptr(), self.weight._version
+        if self._lifted is None or self._lifted[0] != state:
+            self._lifted = state, list(lift_weight(self.weight.detach()))
+        return self._lifted[1]
 
 
 def _strides_like(x: Tensor, other: Tensor) -> tuple[int, ...]:

@@ -149,6 +149,7 @@ class TResNet(BaseModule):
         dilations: Dilation of each stage's 3x3 convolutions.
         leaky_slope: Slope of all leaky ReLUs; None takes the published 1e-2 in the stem and 1e-3
             in the blocks. The slope is no part of a checkpoint.
+        conv_cfg: Convolution layer; None takes `FastConv2d`, ``dict(type='Conv2d')`` is PyTorch's.
         init_cfg: ``dict(type='Pretrained', checkpoint=...)`` takes any published checkpoint of the
             arch; None initialises as the authors do.
 
@@ -170,6 +171,7 @@ class TResNet(BaseModule):
                  strides: tuple[int, ...] = (1, 2, 2, 2),
                  dilations: tuple[int, ...] = (1, 1, 1, 1),
                  leaky_slope: float | None = None,
+                 conv_cfg: dict | None = None,
                  init_cfg: dict | list | None = None) -> None:
         super().__init__(init_cfg)
         settings = arch_settings(arch)
@@ -179,7 +181,8 @@ class TResNet(BaseModule):
         self.frozen_stages = frozen_stages
         self.norm_eval = norm_eval
         self.with_cp = with_cp
-        conv_norm = ConvNorm(norm_cfg or dict(type='InPlaceABN'))
+        conv_norm = ConvNorm(
+            norm_cfg or dict(type='InPlaceABN'), conv_cfg or dict(type='FastConv2d'))
         slope = BLOCK_SLOPE if leaky_slope is None else leaky_slope
 
         channels = int(64 * settings['width'])

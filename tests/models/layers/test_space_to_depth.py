@@ -22,6 +22,13 @@ def test_is_a_permutation_of_pixel_unshuffle():
     assert torch.equal(SpaceToDepth(4)(x), unshuffled.transpose(1, 2).reshape(2, 48, 2, 2))
 
 
+def test_the_memory_format_is_kept():
+    x = torch.randn(2, 3, 8, 12)
+    y, last = SpaceToDepth(4)(x), SpaceToDepth(4)(x.to(memory_format=torch.channels_last))
+    assert torch.equal(y, last)
+    assert y.is_contiguous() and last.is_contiguous(memory_format=torch.channels_last)
+
+
 def test_indivisible_sides_are_named():
     with pytest.raises(ValueError, match='divisible by 4, got 8 x 10'):
         SpaceToDepth(4)(torch.zeros(1, 3, 8, 10))

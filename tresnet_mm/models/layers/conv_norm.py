@@ -9,10 +9,12 @@ class ConvNorm:
     Args:
         norm_cfg: Config of the norm layer. ``InPlaceABN`` activates by itself; behind any other
             the activation is a layer of its own.
+        conv_cfg: Config of the convolutions.
     """
 
-    def __init__(self, norm_cfg: dict) -> None:
+    def __init__(self, norm_cfg: dict, conv_cfg: dict) -> None:
         self.norm_cfg = norm_cfg
+        self.conv_cfg = conv_cfg
 
     def __call__(self, in_channels: int, out_channels: int, kernel_size: int, stride: int = 1,
                  dilation: int = 1, slope: float | None = None) -> ConvModule:
@@ -26,4 +28,5 @@ class ConvNorm:
             act_cfg = dict(type='LeakyReLU', negative_slope=slope)
         return ConvModule(
             in_channels, out_channels, kernel_size, stride=stride, dilation=dilation,
-            padding=dilation * (kernel_size // 2), norm_cfg=norm_cfg, act_cfg=act_cfg)
+            padding=dilation * (kernel_size // 2), norm_cfg=norm_cfg, act_cfg=act_cfg,
+            conv_cfg=self.conv_cfg)

@@ -1,5 +1,6 @@
 """Space-to-depth, the rearrangement in TResNet's stem."""
 
+import torch
 from torch import Tensor, nn
 
 
@@ -19,7 +20,7 @@ class SpaceToDepth(nn.Module):
         self.block_size = block_size
 
     def forward(self, x: Tensor) -> Tensor:
-        """Rearrange (N, C, H, W) to (N, C * b * b, H / b, W / b).
+        """Rearrange (N, C, H, W) to (N, C * b * b, H / b, W / b), in the same memory format.
 
         Raises:
             ValueError: If a side is no multiple of ``block_size``.
@@ -28,6 +29,10 @@ class SpaceToDepth(nn.Module):
         n, c, h, w = x.shape
         if h % b or w % b:
             raise ValueError(f'SpaceToDepth needs sides divisible by {b}, got {h} x {w} pixels')
+        if x.is_contiguous(memory_format=torch.channels_last) and not x.is_contiguous():
+            cells = x.permute(0, 2, 3, 1).reshape(n, h // b, b, w // b, b, c)
+            cells = cells.transpose(2, 3).reshape(n, h // b, w // b, b * b * c)
+            return cells.permute(0, 3, 1, 2)
         cells = x.reshape(n, c, h // b, b, w // b, b)  # N C H/b row W/b col
         cells = cells.permute(0, 3, 5, 1, 2, 4)  # N row col C H/b W/b
         return cells.reshape(n, b * b * c, h // b, w // b)

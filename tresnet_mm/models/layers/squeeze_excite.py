@@ -3,6 +3,8 @@
 import torch
 from torch import Tensor, nn
 
+from .fast_conv import pointwise_fits, pointwise_weight_gradient
+
 
 class SqueezeExcite(nn.Module):
     """Scale each channel by a gate computed from the channels' means (TResNet, section 2.1).
@@ -44,19 +46,19 @@ def gated_conv2d(x: Tensor, gate: Tensor, conv: nn.Conv2d) -> Tensor:
     # Autograd casts the weight's gradient back: autocast does not reach into a backward.
     weight = weight.to(x.dtype)
     bias = None if conv.bias is None else conv.bias.to(x.dtype)
-    return _GatedConv2d.apply(
-        x, gate.to(x.dtype), weight, bias, conv.stride, conv.padding, conv.dilation, conv.groups)
+    return _GatedConv2d.apply(x, gate.to(x.dtype), weight, bias, pointwise_fits(conv, x),
+                              conv.stride, conv.padding, conv.dilation, conv.groups)
 
 
 class _GatedConv2d(torch.autograd.Function):
 
     @staticmethod
-    def forward(x, gate, weight, bias, *geometry):
+    def forward(x, gate, weight, bias, by_product, *geometry):
         return torch.conv2d(x * gate, weight, bias, *geometry)
 
     @staticmethod
     def setup_context(ctx, inputs, output) -> None:
-        x, gate, weight, bias, *ctx.geometry = inputs
+        x, gate, weight, bias, ctx.by_product, *ctx.geometry = inputs
         ctx.save_for_backward(x, gate, weight)
         ctx.bias_sizes = None if bias is None else list(bias.shape)
 
@@ -65,9 +67,12 @@ class _GatedConv2d(torch.autograd.Function):
         x, gate, weight = ctx.saved_tensors
         stride, padding, dilation, groups = ctx.geometry
         need = ctx.needs_input_grad
+        product = x * gate
         grad_product, grad_weight, grad_bias = torch.ops.aten.convolution_backward(
-            grad, x * gate, weight, ctx.bias_sizes, stride, padding, dilation, False, [0, 0],
-            groups, [need[0] or need[1], need[2], need[3]])
+            grad, product, weight, ctx.bias_sizes, stride, padding, dilation, False, [0, 0],
+            groups, [need[0] or need[1], need[2] and not ctx.by_product, need[3]])
+        if need[2] and ctx.by_product:
+            grad_weight = pointwise_weight_gradient(product, grad)
         grad_x = grad_product * gate if need[0] else None
         grad_gate = (grad_product * x).sum((2, 3), keepdim=True) if need[1] else None
-        return grad_x, grad_gate, grad_weight, grad_bias, *[None] * 4
+        return grad_x, grad_gate, grad_weight, grad_bias, *[None] * 5
