@@ -54,7 +54,7 @@ def _truncate(path: Path) -> None:
 BAD_IMAGES = {
     'missing': (Path.unlink, FileNotFoundError, 'does not exist'),
     'empty': (lambda path: path.write_bytes(b''), ValueError, 'cannot be read: the file is empty'),
-    'text': (lambda path: path.write_text('hello'), ValueError, 'cannot be read: Unidentified'),
+    'text': (lambda path: path.write_text('hello'), ValueError, 'it is in no image format'),
     'truncated': (_truncate, ValueError, 'cannot be read: .*truncated'),
 }
 

@@ -1,4 +1,4 @@
-"""In-place ABN and blur pool against plain layers: bytes kept, time, closeness to float64."""
+"""The layers against plain ones: bytes kept, time, closeness to float64."""
 from __future__ import annotations
 
 import argparse
@@ -10,11 +10,14 @@ import torch
 from torch import Tensor, nn
 
 from benchmarking import timing
-from tresnet_mm.models.layers import BlurPool2d, InPlaceABN
+from tresnet_mm.models.layers import BlurPool2d, FastConv2d, InPlaceABN
 
 SLOPE = 1e-3
 # (N, C, H, W): the outputs of the stem and of stages 2 and 3 of TResNet-M at 224 px
 SHAPES = ((8, 64, 56, 56), (8, 128, 28, 28), (8, 1024, 14, 14))
+# (C, O, kernel, side): convolutions of the four stages at 224 px
+CONVOLUTIONS = ((64, 64, 3, 56), (128, 128, 3, 28), (256, 256, 3, 14), (512, 512, 3, 7),
+                (256, 1024, 1, 14))
 
 
 class _Source(torch.autograd.Function):
@@ -71,6 +74,28 @@ def blur_layers(channels: int) -> dict[str, nn.Module]:
     return {'pad + depthwise convolution': PlainBlur(channels), 'BlurPool2d': BlurPool2d(channels)}
 
 
+def conv_layers(channels: int, out_channels: int, kernel: int) -> dict[str, nn.Module]:
+    """The contenders for convolutions, of equal weights; the first is the ratios' reference."""
+    geometry = dict(kernel_size=kernel, padding=kernel // 2, bias=False)
+    plain, fast = (layer(channels, out_channels, **geometry) for layer in (nn.Conv2d, FastConv2d))
+    fast.load_state_dict(plain.state_dict())
+    name = f'{kernel}x{kernel} to {out_channels}'
+    return {f'Conv2d {name}': plain, f'FastConv2d {name}': fast}
+
+
+def conv_error(layer: nn.Module, x: Tensor, grad: Tensor) -> float:
+    """Largest relative L2 error of a convolution's output and gradients against float64."""
+    def results(weight: Tensor, leaf: Tensor, out: Tensor, run: Callable) -> list[Tensor]:
+        y = run(leaf.requires_grad_())
+        return [y.detach(), *torch.autograd.grad(y, [leaf, weight], out)]
+
+    wide = layer.weight.detach().double().requires_grad_()
+    exact = results(wide, x.detach().double(), grad.double(), lambda leaf: nn.functional.conv2d(
+        leaf, wide, padding=layer.padding))
+    found = results(layer.weight, x.detach().clone(), grad, layer)
+    return max(float((a.double() - b).norm() / b.norm()) for a, b in zip(found, exact, strict=True))
+
+
 def gradient_error(layer: nn.Module, x: Tensor, grad: Tensor) -> float:
     """Largest relative L2 error of a norm layer's gradients against float64 batch norm.
 
@@ -111,7 +136,8 @@ def measure(layers: dict[str, nn.Module], shape: tuple[int, ...],
     device = torch.device(args.device)
     x = torch.randn(shape, device=device).to(memory_format=memory_format)
     token = torch.zeros((), device=device, requires_grad=True)
-    layers = {name: layer.to(device).train() for name, layer in layers.items()}
+    layers = {name: layer.to(device, memory_format=memory_format).train()
+              for name, layer in layers.items()}
 
     with torch.no_grad():
         out = next(iter(layers.values()))(x.clone())
@@ -132,7 +158,7 @@ def measure(layers: dict[str, nn.Module], shape: tuple[int, ...],
             saved_MiB=saved / timing.MIB, saved_per_element=saved / x.numel() / x.element_size(),
             ms=times['median'][name] * 1e3, speed_ratio=times['ratio'][name],
             spread=times['spread'][name],
-            grad_error_vs_float64=error(layer, x, grad) if error else None))
+            error_vs_float64=error(layer, x, grad) if error else None))
     return rows
 
 
@@ -141,7 +167,7 @@ def _format_name(memory_format: torch.memory_format) -> str:
 
 
 def run(args: argparse.Namespace) -> list[dict[str, Any]]:
-    """Norm and blur layers on every shape and in both memory formats (or the one asked for)."""
+    """Every layer on its shapes and in both memory formats (or the one asked for)."""
     formats = [torch.channels_last] if args.channels_last else (
         [torch.contiguous_format] if args.nchw else [torch.contiguous_format, torch.channels_last])
     rows = []
@@ -149,4 +175,8 @@ def run(args: argparse.Namespace) -> list[dict[str, Any]]:
         for memory_format in formats:
             rows += measure(norm_layers(shape[1]), shape, memory_format, args, gradient_error)
             rows += measure(blur_layers(shape[1]), shape, memory_format, args)
+    for c, o, kernel, side in CONVOLUTIONS[1:2] if args.quick else CONVOLUTIONS:
+        for memory_format in formats:
+            rows += measure(
+                conv_layers(c, o, kernel), (8, c, side, side), memory_format, args, conv_error)
     return rows

@@ -10,6 +10,7 @@ from mmengine.fileio import get
 from mmengine.logging import print_log
 from mmengine.registry import TRANSFORMS
 from mmengine.structures import BaseDataElement
+from PIL import UnidentifiedImageError
 
 
 @TRANSFORMS.register_module()
@@ -58,6 +59,8 @@ class LoadImageChecked(LoadImageFromFile):
     def _explain(self, path: str, cause: Exception) -> str:
         if not get(path, backend_args=self.backend_args):
             return 'the file is empty'
+        if isinstance(cause, UnidentifiedImageError):  # its text names a buffer, not the file
+            return 'it is in no image format that is known'
         return f'{type(cause).__name__}: {cause}'
 
 

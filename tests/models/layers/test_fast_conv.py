@@ -58,8 +58,9 @@ def test_results_and_gradients_equal_pytorch(
     assert passes == ([] if pointwise_nchw else expected)
     assert close(y, reference) and y.stride() == reference.stride()
     assert close(ours.grad, theirs.grad) and ours.grad.stride() == theirs.grad.stride()
-    for name, parameter in plain.named_parameters():
-        assert close(getattr(fast, name).grad, parameter.grad)
+    for name, parameter in fast.named_parameters():
+        assert close(parameter.grad, getattr(plain, name).grad)
+        assert parameter.grad.stride() == parameter.stride()
 
 
 @pytest.mark.parametrize('kernel', [1, 3])

@@ -62,15 +62,21 @@ def format_like(y: Tensor, x: Tensor) -> Tensor:
     return y.contiguous() if x.is_contiguous() else y
 
 
-def pointwise_weight_gradient(x: Tensor, grad: Tensor) -> Tensor:
-    """Weight's gradient (O, C, 1, 1) of a 1x1 convolution of stride 1, as a matrix product.
+def pointwise_weight_gradient(x: Tensor, grad: Tensor, weight: Tensor) -> Tensor:
+    """Weight's gradient of a 1x1 convolution of stride 1, as a matrix product.
 
     Args:
         x: Input (N, C, H, W) of the convolution, in channels_last.
         grad: Gradient (N, O, H, W) of its output.
+        weight: Its weight (O, C, 1, 1).
+
+    Returns:
+        (O, C, 1, 1) with the strides of ``weight``, which data-parallel training insists on.
     """
+    gradient = torch.empty_like(weight)
     rows = grad.permute(0, 2, 3, 1).reshape(-1, grad.shape[1])
-    return (rows.t() @ x.permute(0, 2, 3, 1).flatten(0, 2))[:, :, None, None]
+    torch.mm(rows.t(), x.permute(0, 2, 3, 1).flatten(0, 2), out=gradient.flatten(1))
+    return gradient
 
 
 def _eligible(conv: nn.Conv2d, x: Tensor) -> bool:
@@ -109,6 +115,8 @@ class _FastConv2d(torch.autograd.Function):
                     grad, x, weight, None, [1, 1], ctx.padding, [1, 1], False, [0, 0], 1,
                     [True, False, False])[0]
         if ctx.needs_input_grad[1]:
-            pointwise = weight.shape[2:] == (1, 1)
-            grad_weight = (pointwise_weight_gradient if pointwise else weight_gradient)(x, grad)
+            if weight.shape[2:] == (1, 1):
+                grad_weight = pointwise_weight_gradient(x, grad, weight)
+            else:
+                grad_weight = weight_gradient(x, grad)
         return grad_x, grad_weight, None

@@ -72,7 +72,7 @@ class _GatedConv2d(torch.autograd.Function):
             grad, product, weight, ctx.bias_sizes, stride, padding, dilation, False, [0, 0],
             groups, [need[0] or need[1], need[2] and not ctx.by_product, need[3]])
         if need[2] and ctx.by_product:
-            grad_weight = pointwise_weight_gradient(product, grad)
+            grad_weight = pointwise_weight_gradient(product, grad, weight)
         grad_x = grad_product * gate if need[0] else None
         grad_gate = (grad_product * x).sum((2, 3), keepdim=True) if need[1] else None
         return grad_x, grad_gate, grad_weight, grad_bias, *[None] * 5
