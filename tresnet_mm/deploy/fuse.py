@@ -42,8 +42,7 @@ class FuseReport:
     def __str__(self) -> str:
         text = (f'fused: {self.abn} in-place ABNs and {self.bn} batch norms folded into their '
                 f'convolutions, {self.activations} activations applied by them, {self.blocks} '
-                f'residual blocks joined, '
-                f'{self.packed} other convolutions packed')
+                f'residual blocks joined, {self.packed} other convolutions packed')
         return text + ''.join(f'\n  left: {line}' for line in self.left)
 
 
@@ -53,9 +52,8 @@ def fuse(model: nn.Module, inplace: bool = False) -> nn.Module:
     Works on anything that holds TResNets or mmcv's ConvModules: a backbone, a classifier, a
     detector. Norm layers of ConvModules (in-place ABN with scale ``|weight| + eps``, or batch norm)
     go into their convolutions with their running statistics; leaky ReLU and ReLU are applied by
-    the convolution; space-to-depth and the stem's 3x3 convolution become one 12x12 convolution of
-    stride 4; shortcuts are added by the last convolution of their block; on the CPU all
-    convolutions run over weights that are packed once (see `FusedConv2d`). The result is in eval
+    the convolution; shortcuts are added by the last convolution of their block; on the CPU all
+    convolutions run over weights that are prepared once (see `FusedConv2d`). The result is in eval
     mode and cannot be trained. On the CPU it is fastest with itself and its input in
     ``torch.channels_last``.
 

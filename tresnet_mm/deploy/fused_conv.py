@@ -14,10 +14,11 @@ ACTIVATIONS = ('none', 'relu', 'leaky_relu')
 class FusedConv2d(nn.Conv2d):
     """``act(conv(x))`` or ``relu(conv(x) + residual)`` for inference.
 
-    On the CPU in float32 it runs as a single oneDNN primitive over weights that are laid out for
-    the processor once for an input size: the same that ``torch.compile`` with frozen weights
-    does, without a compiler. Everywhere else (GPU, other dtypes, under autocast, while exporting,
-    compiling, or where a gradient is due) it runs as PyTorch's own operations; both give the same
+    On the CPU in float32 it runs by Winograd's algorithm, over weights evaluated once, where
+    `FastConv2d` would; else as a single oneDNN primitive over weights that are laid out for the
+    processor once for an input size: the same that ``torch.compile`` with frozen weights does,
+    without a compiler. Everywhere else (GPU, other dtypes, under autocast, while exporting,
+    compiling, or where a gradient is due) it runs as PyTorch's own operations; all give the same
     result up to rounding. The state dict is that of ``nn.Conv2d`` with a bias.
 
     Args:
