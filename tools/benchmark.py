@@ -44,9 +44,9 @@ def parse_args(argv: Sequence[str] | None = None) -> argparse.Namespace:
     parser.add_argument('--device', default='cpu', choices=['cpu', 'cuda'])
     parser.add_argument('--arch', default='m', help='TResNet arch (default: m)')
     parser.add_argument('--against', default='r50,inplace_abn,published',
-                        help='contenders, comma-separated: r50; TResNet with inplace_abn, with '
-                        "bn, with conv2d (PyTorch's convolutions), as published (both the "
-                        "compiled norm and PyTorch's convolutions)")
+                        help='contenders, comma-separated: r50; TResNet with inplace_abn, with bn, '
+                        'with conv2d; published: TResNet of what the published code is made of '
+                        "(inplace-abn, PyTorch's convolutions, blur and gates kept for backward)")
     parser.add_argument('--train', action='store_true', help='only training')
     parser.add_argument('--infer', action='store_true', help='only inference')
     parser.add_argument('--amp', action='store_true', help='autocast (bfloat16 on CPU, else fp16)')

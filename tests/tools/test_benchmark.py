@@ -122,3 +122,18 @@ def test_backbones_are_compared_in_every_format(tools):
     assert saved['InPlaceABN'] < 0.75 * saved['BN']
     plots = tools('benchmarking.plots')
     assert plots.speed_memory(rows) is not None
+
+
+def test_the_published_network_computes_the_same_and_keeps_more(tools, timing):
+    pytest.importorskip('inplace_abn')
+    networks = tools('benchmarking.networks')
+    arch = dict(depths=(1, 1, 1, 1), width=0.5)
+    published, ours = networks.published(arch).train(), networks.tresnet(arch).train()
+    ours.load_state_dict({key.replace('blur.1.', 'se.'): value
+                          for key, value in published.state_dict().items()
+                          if not key.endswith('kernel')})
+    x = torch.rand(2, 3, 64, 64)
+    torch.testing.assert_close(published(x)[-1], ours(x)[-1], rtol=1e-3, atol=1e-4)
+    kept = [timing.saved_bytes(lambda m=model: m(x), exclude=model.buffers())
+            for model in (published, ours)]
+    assert kept[0] > 1.05 * kept[1]

@@ -13,7 +13,10 @@ from torch import Tensor, nn
 
 import tresnet_mm
 from benchmarking import timing
+from benchmarking.layers import PlainBlur
 from tresnet_mm.deploy import fuse, pack_convolutions
+from tresnet_mm.models.layers import BlurPool2d
+from tresnet_mm.models.tresnet import Bottleneck
 
 CONFIGS = Path(__file__).resolve().parents[2] / 'configs'
 FORMATS = {'NCHW': torch.contiguous_format, 'channels_last': torch.channels_last}
@@ -44,6 +47,21 @@ def tresnet(arch: str, norm: str = 'InPlaceABN', conv: str = 'FastConv2d',
     return backbone
 
 
+def published(arch: str) -> nn.Module:
+    """TResNet made of what the published code is made of, with random weights.
+
+    The norm is the compiled package, the convolutions are PyTorch's, and autograd keeps the blur
+    pool's padded input and squeeze-and-excitation's product for backward.
+    """
+    backbone = tresnet(arch, conv='Conv2d', backend='inplace_abn')
+    for block in (block for stage in backbone.stages for block in stage):
+        if isinstance(block.blur, BlurPool2d):
+            block.blur = PlainBlur(block.blur.channels)
+        if isinstance(block, Bottleneck) and block.se is not None:
+            block.blur, block.se = nn.Sequential(block.blur, block.se), None
+    return backbone
+
+
 def resnet50() -> nn.Module:
     """Mmdet's ResNet-50 with trainable batch norms, all stages returned."""
     from mmdet.models import ResNet
@@ -57,8 +75,7 @@ def backbone_contenders(args: argparse.Namespace) -> dict[str, Callable[[], nn.M
         'r50': ('ResNet-50', resnet50),
         'inplace_abn': (f'{name} (inplace-abn)', partial(
             tresnet, args.arch, backend='inplace_abn')),
-        'published': (f'{name} (inplace-abn, Conv2d)', partial(
-            tresnet, args.arch, conv='Conv2d', backend='inplace_abn')),
+        'published': (f'{name} (as published)', partial(published, args.arch)),
         'conv2d': (f'{name} (Conv2d)', partial(tresnet, args.arch, conv='Conv2d')),
         'bn': (f'{name} (batch norm)', partial(tresnet, args.arch, 'BN')),
     }
@@ -86,7 +103,7 @@ def deployed(name: str, model: nn.Module, args: argparse.Namespace) -> dict[str,
         forms[f'{name}, folded'] = folded
         forms[f'{name}, folded, packed'] = copy.deepcopy(folded)
         pack_convolutions(forms[f'{name}, folded, packed'])
-    elif 'inplace-abn' not in name:
+    elif 'inplace-abn' not in name and 'published' not in name:
         forms[f'{name}, fused'] = fuse(model)
     if args.compile:
         last = list(forms)[min(1, len(forms) - 1)]
