@@ -180,4 +180,3 @@ def _fuse_tresnet(backbone: TResNet, report: FuseReport) -> None:
                     isinstance(conv, FusedConv2d) for conv in convs):
                 stage[i] = FusedBlock(block)
                 report.blocks += 1
-

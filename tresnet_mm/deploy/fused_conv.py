@@ -4,7 +4,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from tresnet_mm.models.layers.fast_conv import format_like, winograd_fits, winograd_pays
+from tresnet_mm.models.layers.fast_conv import winograd_fits, winograd_pays
+from tresnet_mm.models.layers.memory_format import channels_come_last, format_like
 from tresnet_mm.models.layers.winograd import convolve, lift_weight
 
 #: Activations of `FusedConv2d`, by their names in oneDNN.
@@ -76,7 +77,8 @@ class FusedConv2d(nn.Conv2d):
         return f'{super().extra_repr()}, activation={self.activation!r}, slope={self.slope}'
 
     def __getstate__(self) -> dict:
-        return {**self.__dict__, '_packed': None, '_lifted': None}  # packed ones cannot be copied
+        # The packed layout cannot be copied; both are made again where they are needed.
+        return {**self.__dict__, '_packed': None, '_lifted': None}
 
     def _onednn_runs(self, x: Tensor) -> bool:
         if torch.compiler.is_compiling() or torch.jit.is_tracing():
@@ -124,6 +126,6 @@ class FusedConv2d(nn.Conv2d):
 def _strides_like(x: Tensor, other: Tensor) -> tuple[int, ...]:
     """Strides of ``other``, were it dense in the memory format of ``x``."""
     _, c, h, w = other.shape
-    if x.is_contiguous(memory_format=torch.channels_last) and not x.is_contiguous():
+    if channels_come_last(x):
         return h * w * c, 1, w * c, c
     return c * h * w, h * w, w, 1

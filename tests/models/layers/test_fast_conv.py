@@ -7,7 +7,7 @@ import torch
 from mmengine.registry import MODELS
 from torch import Tensor, nn
 
-from tresnet_mm.models.layers import FastConv2d, fast_conv, gated_conv2d
+from tresnet_mm.models.layers import FastConv2d, fast_conv, gated_conv2d, squeeze_excite
 from tresnet_mm.models.tresnet import TResNet
 
 FORMATS = [torch.contiguous_format, torch.channels_last]
@@ -94,14 +94,15 @@ def test_other_geometries_are_pytorchs_own(changes, passes):
     assert passes == []
 
 
-@pytest.mark.parametrize('size', [(1, 16, 16), (2, 13, 17), (40, 2, 2)])
-def test_small_and_ragged_maps_are_pytorchs_own(size, passes):
-    n, h, w = size
-    assert fast_conv.num_tiles((n, 96, h, w)) >= fast_conv.MIN_TILES or n == 1
+@pytest.mark.parametrize('n, h, w, expected', [
+    (1, 16, 16, []),  # 16 tiles are too few
+    (40, 2, 2, []),  # of 40 tiles a quarter is in use
+    (2, 13, 17, ['convolve'])])  # of 40 tiles two thirds are in use
+def test_few_tiles_and_little_used_ones_are_left_to_pytorch(n, h, w, expected, passes):
     fast, plain = pair(96, 96, 3, padding=1)
     x = torch.randn(n, 96, h, w)
     torch.testing.assert_close(fast(x), plain(x), rtol=2e-5, atol=2e-5)
-    assert passes == ([] if size != (2, 13, 17) else ['convolve'])
+    assert passes == expected
 
 
 @pytest.mark.parametrize('kernel', [1, 3])
@@ -158,14 +159,20 @@ def test_the_output_may_be_changed_in_place():
     assert close(found, expected) and close(fast.weight.grad, plain.weight.grad)
 
 
-def test_the_gated_convolution_takes_the_matrix_product():
-    conv = nn.Conv2d(32, 24, 1, bias=False)
+@pytest.mark.parametrize('layer', [FastConv2d, nn.Conv2d])
+def test_the_gated_convolution_does_as_its_layer(layer, monkeypatch):
+    """A matrix product for the weight's gradient with FastConv2d, PyTorch's own with nn.Conv2d."""
+    products = []
+    monkeypatch.setattr(squeeze_excite, 'pointwise_weight_gradient', lambda *args: products.append(
+        fast_conv.pointwise_weight_gradient(*args)) or products[-1])
+    conv = layer(32, 24, 1, bias=False)
     x = torch.randn(2, 32, 8, 8).to(memory_format=torch.channels_last).requires_grad_()
     gate = torch.rand(2, 32, 1, 1, requires_grad=True)
-    found = torch.autograd.grad(gated_conv2d(x, gate, conv).square().sum(), (x, gate, conv.weight))
-    expected = torch.autograd.grad(conv(x * gate).square().sum(), (x, gate, conv.weight))
-    assert fast_conv.pointwise_fits(conv, x)
-    for a, b in zip(found, expected, strict=True):
+    inputs = (x, gate, conv.weight)
+    found = torch.autograd.grad(gated_conv2d(x, gate, conv).square().sum(), inputs)
+    assert len(products) == (layer is FastConv2d)
+    y = nn.functional.conv2d(x * gate, conv.weight)
+    for a, b in zip(found, torch.autograd.grad(y.square().sum(), inputs), strict=True):
         torch.testing.assert_close(a, b)
 
 

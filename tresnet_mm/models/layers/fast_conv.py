@@ -4,6 +4,7 @@ import torch
 from mmengine.registry import MODELS
 from torch import Tensor, nn
 
+from .memory_format import channels_come_last, format_like
 from .winograd import convolve, coverage, lift_weight, num_tiles, weight_gradient
 
 # All measured on AVX2 cores against oneDNN. Winograd's algorithm pays where the products that it
@@ -50,16 +51,6 @@ def pointwise_fits(conv: nn.Conv2d, x: Tensor) -> bool:
 def winograd_pays(weight: Tensor) -> bool:
     """Whether it pays for output and input's gradient too, where it fits."""
     return min(weight.shape[:2]) >= MIN_CHANNELS and weight.shape[2:] == (3, 3)
-
-
-def channels_come_last(x: Tensor) -> bool:
-    """Whether ``x`` (N, C, H, W) is in ``torch.channels_last`` and in no other format."""
-    return x.is_contiguous(memory_format=torch.channels_last) and not x.is_contiguous()
-
-
-def format_like(y: Tensor, x: Tensor) -> Tensor:
-    """``y``, which is in channels_last, in the memory format of ``x``."""
-    return y.contiguous() if x.is_contiguous() else y
 
 
 def pointwise_weight_gradient(x: Tensor, grad: Tensor, weight: Tensor) -> Tensor:

@@ -1,7 +1,8 @@
 """Space-to-depth, the rearrangement in TResNet's stem."""
 
-import torch
 from torch import Tensor, nn
+
+from .memory_format import channels_come_last
 
 
 class SpaceToDepth(nn.Module):
@@ -29,7 +30,7 @@ class SpaceToDepth(nn.Module):
         n, c, h, w = x.shape
         if h % b or w % b:
             raise ValueError(f'SpaceToDepth needs sides divisible by {b}, got {h} x {w} pixels')
-        if x.is_contiguous(memory_format=torch.channels_last) and not x.is_contiguous():
+        if channels_come_last(x):
             cells = x.permute(0, 2, 3, 1).reshape(n, h // b, b, w // b, b, c)
             cells = cells.transpose(2, 3).reshape(n, h // b, w // b, b * b * c)
             return cells.permute(0, 3, 1, 2)

@@ -3,7 +3,7 @@
 import torch
 from torch import Tensor, nn
 
-from .fast_conv import pointwise_fits, pointwise_weight_gradient
+from .fast_conv import FastConv2d, pointwise_fits, pointwise_weight_gradient
 
 
 class SqueezeExcite(nn.Module):
@@ -46,7 +46,8 @@ def gated_conv2d(x: Tensor, gate: Tensor, conv: nn.Conv2d) -> Tensor:
     # Autograd casts the weight's gradient back: autocast does not reach into a backward.
     weight = weight.to(x.dtype)
     bias = None if conv.bias is None else conv.bias.to(x.dtype)
-    return _GatedConv2d.apply(x, gate.to(x.dtype), weight, bias, pointwise_fits(conv, x),
+    by_product = isinstance(conv, FastConv2d) and pointwise_fits(conv, x)
+    return _GatedConv2d.apply(x, gate.to(x.dtype), weight, bias, by_product,
                               conv.stride, conv.padding, conv.dilation, conv.groups)
 
 
