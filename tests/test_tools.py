@@ -179,6 +179,23 @@ def shallow_checkpoint(cfg: Config, path: Path) -> None:
                     meta=dict(dataset_meta=dict(classes=('a',) * 80))), path)
 
 
+@pytest.mark.parametrize('tool', ['train.py', 'test.py'])
+def test_a_checkpoint_of_another_arch_ends_in_one_line(tool, coco_tiny, tmp_path, monkeypatch):
+    config, checkpoint = ROOT / 'configs/fcos_tresnet_m.py', tmp_path / 'other.pth'
+    monkeypatch.setenv('COCO_ROOT', str(coco_tiny))
+    shallow_checkpoint(Config.fromfile(config), checkpoint)
+    argv = [tool, str(config), '--work-dir', str(tmp_path / 'work')]
+    argv += [str(checkpoint)] if tool == 'test.py' else []
+    monkeypatch.setattr(sys, 'argv', [
+        *argv, '--cfg-options', *SMALL[1:],
+        f'model.backbone.init_cfg.checkpoint={checkpoint}'])
+    with pytest.raises(SystemExit) as stop:
+        load_tool(tool).main()
+    assert str(stop.value).startswith(f'{tool}: error: ')
+    assert str(checkpoint) in str(stop.value) and "the model of arch 'm'" in str(stop.value)
+    assert not list((tmp_path / 'work').rglob('*.pth'))
+
+
 def test_tta_and_the_faster_metric(coco_tiny, tmp_path, monkeypatch):
     """Both are one option away; the merged boxes come sorted and from other views too."""
     monkeypatch.setenv('COCO_ROOT', str(coco_tiny))

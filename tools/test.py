@@ -22,6 +22,7 @@ from mmengine.hooks import LoggerHook
 from mmengine.registry import RUNNERS
 from mmengine.runner import Runner
 
+from tresnet_mm.checkpoint import CheckpointMismatch
 from tresnet_mm.deploy import with_onnx_model
 from tresnet_mm.engine import launch
 
@@ -173,7 +174,10 @@ def main() -> None:
     launch.set_up_processes(cfg, args.local_rank)
     runner = Runner.from_cfg(cfg) if 'runner_type' not in cfg else RUNNERS.build(cfg)
     log_once(runner)
-    runner.test()
+    try:
+        runner.test()
+    except CheckpointMismatch as error:
+        sys.exit(f'test.py: error: {args.checkpoint}: {error}')
 
 
 if __name__ == '__main__':

@@ -17,6 +17,7 @@ from mmengine.config import Config
 from mmengine.registry import RUNNERS
 from mmengine.runner import Runner
 
+from tresnet_mm.checkpoint import CheckpointMismatch
 from tresnet_mm.engine import launch
 
 
@@ -132,7 +133,10 @@ def main() -> None:
         sys.exit(f'train.py: error: {error}')
     launch.set_up_processes(cfg, args.local_rank)
     runner = Runner.from_cfg(cfg) if 'runner_type' not in cfg else RUNNERS.build(cfg)
-    runner.train()
+    try:
+        runner.train()
+    except CheckpointMismatch as error:
+        sys.exit(f'train.py: error: {error}')
 
 
 if __name__ == '__main__':

@@ -8,6 +8,7 @@ from .conversion import Converted, convert, recorded_classes
 from .files import read_file, write_file
 from .hub import HUB_FILES, SCHEME, fetch
 from .loading import (
+    CheckpointMismatch,
     adapt_backbone_state_dict,
     adapt_checkpoint,
     adapt_model_state_dict,
@@ -21,7 +22,8 @@ from .loading import (
 register_schemes()
 
 __all__ = [
-    'HUB_FILES', 'SCHEME', 'Converted', 'adapt_backbone_state_dict', 'adapt_checkpoint',
-    'adapt_model_state_dict', 'convert', 'fetch', 'load_pretrained', 'meta_of', 'read_file',
-    'read_source', 'recorded_classes', 'register_schemes', 'tag_state_dict', 'write_file',
+    'HUB_FILES', 'SCHEME', 'CheckpointMismatch', 'Converted', 'adapt_backbone_state_dict',
+    'adapt_checkpoint', 'adapt_model_state_dict', 'convert', 'fetch', 'load_pretrained', 'meta_of',
+    'read_file', 'read_source', 'recorded_classes', 'register_schemes', 'tag_state_dict',
+    'write_file',
 ]

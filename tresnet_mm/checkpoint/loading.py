@@ -31,6 +31,10 @@ from .hub import SCHEME, fetch
 from .norms import convert_norms, norm_of
 
 
+class CheckpointMismatch(ValueError):
+    """A checkpoint that is not for the model which it was to be loaded into."""
+
+
 def read_source(source: str, map_location: MapLocation = 'cpu') -> dict[str, Any]:
     """Read a path, a URL or a ``tresnet://`` name as it is, without converting.
 
@@ -106,7 +110,7 @@ def load_pretrained(backbone: nn.Module, checkpoint: str, prefix: str | None = N
         map_location: Device to read the file to.
 
     Raises:
-        ValueError: If the checkpoint does not fit, naming it, the arch it has and the model's.
+        CheckpointMismatch: If it does not fit, naming it, the arch it has and the model's.
         FileNotFoundError: If there is no such file.
     """
     content = CheckpointLoader.load_checkpoint(checkpoint, map_location)
@@ -114,8 +118,8 @@ def load_pretrained(backbone: nn.Module, checkpoint: str, prefix: str | None = N
         state_dict, _ = unwrap(content)
         backbone.load_state_dict(_backbone_of(state_dict, prefix))
     except (TypeError, ValueError) as error:
-        raise ValueError(f'cannot load {checkpoint} into {type(backbone).__name__}: {error}'
-                         ) from error
+        raise CheckpointMismatch(
+            f'cannot load {checkpoint} into {type(backbone).__name__}: {error}') from error
 
 
 def _backbone_of(state_dict: Mapping[str, Tensor], prefix: str | None) -> dict[str, Tensor]:
@@ -163,7 +167,7 @@ def adapt_backbone_state_dict(backbone: nn.Module, state_dict: dict[str, Tensor]
             _log_left_out(rest)
     expected = {name: value.shape for name, value in backbone.state_dict().items()}
     if problems := find_problems(own, expected):
-        raise ValueError(_mismatch(own, backbone, problems))
+        raise CheckpointMismatch(_mismatch(own, backbone, problems))
     add_counters(own, expected)
     if norm is not None and norm != norm_of(backbone):
         own = convert_norms(own, norm, norm_of(backbone))
