@@ -10,7 +10,7 @@ from mmengine.config import Config
 from mmengine.optim import build_optim_wrapper
 from mmengine.registry import MODELS, init_default_scope
 
-from tresnet_mm.models.tresnet import ARCHS
+from tresnet_mm.archs import ARCHS
 
 CONFIGS = Path(__file__).resolve().parent.parent / 'configs'
 ALL = sorted(path.stem for path in CONFIGS.glob('*.py'))

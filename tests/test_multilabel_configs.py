@@ -8,8 +8,8 @@ from mmengine.config import Config
 from mmengine.optim import OptimWrapper, build_optim_wrapper
 from mmengine.registry import MODELS, init_default_scope
 
+from tresnet_mm.archs import ARCHS
 from tresnet_mm.checkpoint import hub
-from tresnet_mm.models.tresnet import ARCHS
 
 CONFIGS = Path(__file__).resolve().parent.parent / 'configs'
 # name -> arch, side, batch, classes

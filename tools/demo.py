@@ -21,8 +21,9 @@ import torch
 from mmengine.config import Config
 from mmengine.structures import InstanceData
 
+from tresnet_mm.archs import ARCHS
 from tresnet_mm.datasets.shapes import make_shapes
-from tresnet_mm.models.tresnet import ARCHS, TResNet
+from tresnet_mm.models import TResNet
 from tresnet_mm.visualization import (
     contact_sheet,
     draw_detections,

@@ -20,8 +20,8 @@ from mmengine.config import Config
 from mmengine.registry import MODELS
 from mmengine.runner import save_checkpoint, set_random_seed
 
+from tresnet_mm.archs import ARCHS
 from tresnet_mm.datasets.shapes import make_shapes
-from tresnet_mm.models.tresnet import ARCHS
 from tresnet_mm.visualization import (
     contact_sheet,
     draw_label_scores,

@@ -10,7 +10,7 @@ import pytest
 from mmengine.config import Config
 from mmengine.runner import Runner
 
-from tresnet_mm.models.tresnet import ARCHS
+from tresnet_mm.archs import ARCHS
 
 ROOT = Path(__file__).resolve().parents[2]
 CONFIG = 'configs/multitask_fcos_tresnet_m_shapes.py'

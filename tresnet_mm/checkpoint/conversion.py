@@ -1,22 +1,16 @@
 """Any checkpoint of a TResNet to this package's names, checked to the last key."""
 
 from collections import OrderedDict
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from typing import Any, NamedTuple
 
-import torch
 from torch import Tensor
 
 from .arch import describe_arch, detect_arch, in_channels, reference_shapes
-from .formats import Layout, find_layout, rename, split_ours, unwrap
+from .checking import add_counters, find_problems, shorten
+from .formats import TAG, Layout, find_layout, rename, split_ours, tag_of, unwrap
 from .heads import Head, detect_head, head_problems
 from .norms import convert_norms
-
-#: Under this name a state dict's metadata says which norm layer its values are for and what its
-#: classes are called, which the keys do not tell, and a checkpoint's ``meta`` says what it was
-#: converted from.
-TAG = 'tresnet_mm'
-COUNTER = '.num_batches_tracked'
 
 
 class Converted(NamedTuple):
@@ -51,7 +45,7 @@ class Converted(NamedTuple):
 
 
 def convert(checkpoint: Mapping[str, Any], norm: str | None = 'InPlaceABN',
-            arch: str | None = None) -> Converted:
+            arch: str | None = None, source_norm: str | None = None) -> Converted:
     """Convert a checkpoint of any published format; one of this package's own stays as it is.
 
     Args:
@@ -59,11 +53,54 @@ def convert(checkpoint: Mapping[str, Any], norm: str | None = 'InPlaceABN',
         norm: Norm layer that the result is for, 'InPlaceABN' or 'BN'; None keeps the file's own.
             A file of this package that does not say is taken to be for 'InPlaceABN'.
         arch: The arch that it has to be; None takes any.
+        source_norm: Norm layer that the file's values are for, where its format does not tell:
+            'BN' for a file in the published layout whose network had plain batch norm in the
+            place of in-place ABN. None takes what the format says.
 
     Raises:
         TypeError: If it holds no state dict.
-        ValueError: If it is no TResNet's, if a key is missing or unknown or of the wrong shape, or
-            if the arch is not ``arch``; the message names all of them.
+        ValueError: If it is no TResNet's, if a key is missing or unknown, a value of the wrong
+            shape or type or not finite, or if the arch is not ``arch``; the message names all.
+
+    Example:
+        >>> import torch
+        >>> from tresnet_mm.models import TResNet
+        >>> published = {'body.' + key: value for key, value in TResNet('s').state_dict().items()}
+        >>> converted = convert({'state_dict': published}, norm='BN')
+        >>> converted.arch, converted.family, converted.norm, converted.head
+        ('s', 'timm', 'BN', None)
+    """
+    converted, problems = translate(checkpoint, norm, source_norm)
+    backbone = {key.removeprefix('backbone.'): value for key, value in
+                converted.state_dict.items() if key.startswith('backbone.')}
+    if arch is not None and converted.arch != arch:
+        raise ValueError(f"the checkpoint is of arch {describe_arch(backbone)}, not '{arch}'")
+    expected = reference_shapes(converted.arch, converted.in_channels)
+    problems += find_problems(backbone, expected)
+    if converted.family != 'ours':
+        head = {key: value for key, value in converted.state_dict.items()
+                if key.startswith('head.')}
+        problems += find_problems(head, {key: value.shape for key, value in head.items()})
+    if problems:
+        raise ValueError(f'the checkpoint does not fit TResNet {describe_arch(backbone)}: '
+                         + shorten(problems))
+    add_counters(converted.state_dict, [f'backbone.{key}' for key in expected])
+    return converted
+
+
+def translate(checkpoint: Mapping[str, Any], norm: str | None = 'InPlaceABN',
+              source_norm: str | None = None) -> tuple[Converted, list[str]]:
+    """Put a checkpoint into this package's names and norm, without asking whether it is whole.
+
+    Args:
+        checkpoint: As of `convert`, like the other arguments.
+
+    Returns:
+        The result, and the keys that have no place in it, in words.
+
+    Raises:
+        TypeError: If it holds no state dict.
+        ValueError: If it is no TResNet's, or lacks its stem or a whole stage.
     """
     state_dict, around = unwrap(checkpoint)
     layout = find_layout(state_dict)
@@ -80,9 +117,9 @@ def convert(checkpoint: Mapping[str, Any], norm: str | None = 'InPlaceABN',
         head = detect_head(head_dict)
         problems = [f'unmapped {key}' for key in unmapped] + head_problems(head_dict, head)
         rest = {f'head.{key}': value for key, value in head_dict.items()}
-    found = _check(backbone, problems, arch)
+    arch = detect_arch(backbone)
 
-    source = _source_norm(state_dict, around, layout)
+    source = source_norm or _source_norm(state_dict, around, layout)
     target = source if norm is None else norm
     if layout.form != 'ours' or source != target:
         backbone = convert_norms(backbone, source, target)
@@ -90,53 +127,14 @@ def convert(checkpoint: Mapping[str, Any], norm: str | None = 'InPlaceABN',
     classes = _classes(around, head.num_classes)
     out = OrderedDict({f'backbone.{key}': value for key, value in backbone.items()} | rest)
     out._metadata = _metadata(state_dict, layout, target, classes)
-    return Converted(out, found, in_channels(backbone), family, target, *_head_fields(head),
-                     classes)
-
-
-def _check(backbone: dict[str, Tensor], problems: list[str],
-           wanted: str | None) -> str | dict[str, Any]:
-    """Compare with the network that the shapes belong to; adds batch counters where they lack."""
-    arch = detect_arch(backbone)
-    if wanted is not None and arch != wanted:
-        raise ValueError(f"the checkpoint is of arch {describe_arch(backbone)}, not '{wanted}'")
-    expected = reference_shapes(arch, in_channels(backbone))
-    problems = problems + find_problems(backbone, expected)
-    if problems:
-        raise ValueError(f'the checkpoint does not fit TResNet {describe_arch(backbone)}: '
-                         + shorten(problems))
-    add_counters(backbone, expected)
-    return arch
-
-
-def find_problems(state_dict: Mapping[str, Tensor],
-                  expected: Mapping[str, torch.Size]) -> list[str]:
-    """What keeps a state dict from being loaded whole, in words; batch counters may lack."""
-    return ([f'missing {key}' for key in expected
-             if key not in state_dict and not key.endswith(COUNTER)]
-            + [f'unmapped {key}' for key in state_dict if key not in expected]
-            + [f'{key} is {tuple(state_dict[key].shape)} instead of {tuple(shape)}'
-               for key, shape in expected.items()
-               if key in state_dict and state_dict[key].shape != shape])
-
-
-def add_counters(state_dict: dict[str, Tensor], expected: Iterable[str]) -> None:
-    """Add the batch counters that old files lack."""
-    for key in expected:
-        if key.endswith(COUNTER):
-            state_dict.setdefault(key, torch.tensor(0))
-
-
-def shorten(problems: list[str], limit: int = 10) -> str:
-    """Join the first ``limit`` problems and count the others."""
-    more = f'; and {len(problems) - limit} more' if len(problems) > limit else ''
-    return '; '.join(problems[:limit]) + more
+    return Converted(out, arch, in_channels(backbone), family, target, *head[:3],
+                     classes), problems
 
 
 def recorded_norm(state_dict: Mapping[str, Tensor], prefix: str = '') -> str | None:
     """The norm layer that a backbone's state dict says it is for, None if it does not say."""
     metadata = getattr(state_dict, '_metadata', None) or {}
-    return metadata.get(prefix.removesuffix('.'), {}).get(TAG, {}).get('norm')
+    return tag_of(metadata.get(prefix.removesuffix('.'))).get('norm')
 
 
 def _source_norm(state_dict: Mapping[str, Tensor], around: Mapping[str, Any],
@@ -144,10 +142,7 @@ def _source_norm(state_dict: Mapping[str, Tensor], around: Mapping[str, Any],
     if layout.form != 'ours':
         return 'BN' if layout.form == 'timm' else 'InPlaceABN'
     recorded = recorded_norm(state_dict, layout.outer + layout.inner)
-    meta = around.get('meta')
-    if recorded is None and isinstance(meta, Mapping):
-        recorded = meta.get(TAG, {}).get('norm')
-    return recorded or 'InPlaceABN'
+    return recorded or tag_of(around.get('meta')).get('norm') or 'InPlaceABN'
 
 
 def _metadata(state_dict: Mapping[str, Tensor], layout: Layout, norm: str,
@@ -166,7 +161,7 @@ def _metadata(state_dict: Mapping[str, Tensor], layout: Layout, norm: str,
 
 def recorded_classes(local_metadata: Mapping[str, Any]) -> tuple[str, ...] | None:
     """The class names that a converted state dict's metadata for the whole model holds."""
-    return local_metadata.get(TAG, {}).get('classes')
+    return tag_of(local_metadata).get('classes')
 
 
 def _family(layout: Layout, head: Head, around: Mapping[str, Any]) -> str:
@@ -177,20 +172,17 @@ def _family(layout: Layout, head: Head, around: Mapping[str, Any]) -> str:
     return 'asl' if head.kind == 'bottleneck' or 'idx_to_class' in around else 'tresnet'
 
 
-def _head_fields(head: Head) -> tuple[str | None, int | None, int | None]:
-    return head.kind, head.num_classes, head.num_groups
-
-
 def _classes(around: Mapping[str, Any], num_classes: int | None) -> tuple[str, ...] | None:
     """Class names by index; None unless they are exactly the head's classes."""
     names = around.get('idx_to_class')
-    if isinstance(names, Mapping) and all(str(index).isdigit() for index in names):
+    if isinstance(names, Mapping) and all(str(index).isdecimal() for index in names):
         by_index = {int(index): str(name) for index, name in names.items()}
         classes = tuple(by_index[i] for i in sorted(by_index))
         complete = sorted(by_index) == list(range(len(by_index)))
     else:
         meta = around.get('meta')
         found = meta.get('dataset_meta') if isinstance(meta, Mapping) else None
-        classes = tuple((found or {}).get('classes') or ())
+        names = found.get('classes') if isinstance(found, Mapping) else None
+        classes = tuple(map(str, names)) if isinstance(names, (list, tuple)) else ()
         complete = bool(classes)
     return classes if complete and len(classes) == num_classes else None

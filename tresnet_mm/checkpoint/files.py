@@ -1,28 +1,24 @@
-"""Checkpoint files read without running any code in them: .pth, .safetensors, URLs."""
+"""Checkpoint files: read as data, whatever is in them, and written whole or not at all."""
 
-import argparse
-import json
 import os
-import pickle
-import re
-from collections import OrderedDict
-from collections.abc import Callable
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
-from urllib.parse import urlparse
 
 import torch
-from mmengine.dist import barrier, get_rank
-from mmengine.runner.checkpoint import get_torch_safe_globals
+from torch import Tensor
 
-from .conversion import TAG
-
-_GLOBAL = re.compile(r'GLOBAL (\S+)')  # the class or function that a pickle asks for
-MapLocation = str | torch.device | dict | Callable | None
+from .formats import WRAPPERS
+from .plain_pickle import ForbiddenName
+from .safetensors_file import read_safetensors, write_safetensors
+from .torch_file import MapLocation, read_torch_file
 
 
 def read_file(path: str | Path, map_location: MapLocation = 'cpu') -> dict[str, Any]:
     """Read a checkpoint file by its ending, ``.safetensors`` or anything that torch wrote.
+
+    No code in the file is run: it may hold tensors, plain Python values, NumPy's arrays and what
+    mmengine's runner saves beside them, and is refused if it asks for anything else.
 
     Raises:
         FileNotFoundError: If there is no such file.
@@ -32,93 +28,58 @@ def read_file(path: str | Path, map_location: MapLocation = 'cpu') -> dict[str, 
     if not path.is_file():
         raise FileNotFoundError(f'checkpoint {path} does not exist'
                                 + (' (it is a folder)' if path.is_dir() else ''))
-    if path.suffix == '.safetensors':
-        return _read_safetensors(path, map_location)
-    return _read_torch(path, map_location)
+    safe = path.suffix == '.safetensors'
+    try:
+        content = (read_safetensors if safe else read_torch_file)(path, map_location)
+    except ForbiddenName as error:
+        raise ValueError(
+            f'checkpoint {path} runs {error.args[0]} when it is read, which is refused: only '
+            'tensors and plain values are read. If you trust it, save its weights alone by '
+            "torch.save(torch.load(SOURCE, weights_only=False)['state_dict'], TARGET)") from error
+    except OSError as error:
+        raise ValueError(f'checkpoint {path} cannot be read: {error}') from error
+    except Exception as error:  # a damaged file can make its readers raise anything
+        raise ValueError(f'checkpoint {path} is damaged or no {"safetensors file" if safe else ""}'
+                         f'{"" if safe else "checkpoint"}: {_in_words(error)}') from error
+    _check_keys(path, content)
+    return content
 
 
-def read_url(url: str, map_location: MapLocation = 'cpu') -> dict[str, Any]:
-    """Download into PyTorch's hub cache, once for all processes of a machine, and read it.
-
-    Raises:
-        OSError: If the download fails; the message names the URL.
-        ValueError: As of `read_file`.
-    """
-    path = cache_dir() / Path(urlparse(url).path).name
-    local_rank = int(os.environ.get('LOCAL_RANK', get_rank()))
-    if local_rank == 0 and not path.exists():
-        path.parent.mkdir(parents=True, exist_ok=True)
-        try:
-            torch.hub.download_url_to_file(url, str(path), progress=os.isatty(2))
-        except OSError as error:
-            raise OSError(f'cannot download the checkpoint {url}: {error}') from error
-    barrier()
-    return read_file(path, map_location)
-
-
-def cache_dir() -> Path:
-    """Where downloads go and where files put by hand are found: PyTorch's hub cache."""
-    return Path(torch.hub.get_dir()) / 'checkpoints'
-
-
-def write_file(path: str | Path, state_dict: dict[str, torch.Tensor],
-               meta: dict[str, Any]) -> None:
+def write_file(path: str | Path, state_dict: dict[str, Tensor], meta: dict[str, Any]) -> None:
     """Write a checkpoint that mmengine loads: ``.safetensors``, or ``.pth`` by torch.
 
     Args:
-        path: Target; its folder is made.
+        path: Target; its folder is made. It appears when the file is whole.
         state_dict: Parameters.
         meta: What mmengine keeps under 'meta', of plain Python values.
     """
     path = Path(path).expanduser()
     path.parent.mkdir(parents=True, exist_ok=True)
-    if path.suffix == '.safetensors':
-        from safetensors.torch import save_file
-        tensors = {key: value.contiguous() for key, value in state_dict.items()}
-        save_file(tensors, path, metadata={'format': 'pt', 'meta': json.dumps(meta)})
-    else:
-        torch.save(dict(meta=meta, state_dict=state_dict), path)
-
-
-def _read_torch(path: Path, map_location: MapLocation) -> dict[str, Any]:
-    # argparse.Namespace: a plain record that many training scripts store their options in.
-    allowed = [*get_torch_safe_globals(), argparse.Namespace]
+    part = path.with_name(f'.{path.name}.{os.getpid()}.part')
     try:
-        with torch.serialization.safe_globals(allowed):
-            return torch.load(path, map_location=map_location, weights_only=True)
-    except pickle.UnpicklingError as error:
-        match = _GLOBAL.search(str(error))
-        if match is None and not _is_pickle(path):
-            raise ValueError(f'checkpoint {path} is damaged or no checkpoint') from error
-        raise ValueError(
-            f'checkpoint {path} runs {match[1] if match else "code"} when it is read, which is '
-            'refused. Save its weights alone, or, if you trust the file, allow what it needs by '
-            'torch.serialization.add_safe_globals before loading') from error
-    except (RuntimeError, EOFError, LookupError, ValueError, TypeError, AttributeError) as error:
-        # What torch's readers raise for cut or foreign files; KeyError for text, for example.
-        raise ValueError(f'checkpoint {path} is damaged or no checkpoint: '
-                         f'{str(error).splitlines()[0] if str(error) else "it ends early"}'
-                         ) from error
+        if path.suffix == '.safetensors':
+            write_safetensors(part, state_dict, meta)
+        else:
+            torch.save(dict(meta=meta, state_dict=state_dict), part)
+        os.replace(part, path)
+    finally:
+        part.unlink(missing_ok=True)
 
 
-def _is_pickle(path: Path) -> bool:
-    """Whether the file starts as the zip archives and pickles do that torch has written."""
-    with path.open('rb') as file:
-        start = file.read(2)
-    return start == b'PK' or start[:1] == pickle.PROTO
+def _check_keys(path: Path, content: Any) -> None:
+    """See that it is a dict by text, and the state dict in it too, as all that load it expect."""
+    if not isinstance(content, Mapping):
+        raise ValueError(f'checkpoint {path} holds a {type(content).__name__}, where a dict of '
+                         'tensors was expected')
+    for name, part in [('it', content), *((repr(k), content.get(k)) for k in WRAPPERS)]:
+        wrong = [key for key in part if not isinstance(key, str)] if isinstance(part, Mapping) \
+            else []
+        if wrong:
+            raise ValueError(f'checkpoint {path}: the keys of {name} should be text, and there is '
+                             f'{wrong[0]!r}')
 
 
-def _read_safetensors(path: Path, map_location: MapLocation) -> dict[str, Any]:
-    from safetensors import SafetensorError, safe_open
-    try:
-        with safe_open(path, framework='pt', device='cpu') as file:
-            meta = json.loads((file.metadata() or {}).get('meta', '{}'))
-            state_dict = OrderedDict((key, file.get_tensor(key)) for key in file.keys())  # noqa: SIM118
-    except SafetensorError as error:
-        raise ValueError(f'checkpoint {path} is damaged or no safetensors file: {error}') from error
-    if isinstance(map_location, (str, torch.device)):
-        state_dict = OrderedDict((k, v.to(map_location)) for k, v in state_dict.items())
-    if TAG in meta:  # a file of `write_file`: the state dict's own metadata is not in it
-        tag = dict(norm=meta[TAG]['norm'])
-        state_dict._metadata = OrderedDict({'': {TAG: tag}, 'backbone': {TAG: dict(tag)}})
-    return dict(state_dict=state_dict, meta=meta)
+def _in_words(error: Exception) -> str:
+    lines = str(error).splitlines()
+    text = lines[0][:200] if lines else 'it ends early or is not what it seems'
+    return text if isinstance(error, ValueError) else f'{text} ({type(error).__name__})'

@@ -22,10 +22,18 @@ from typing import Any, NamedTuple
 import torch
 from torch import Tensor
 
+#: Under this name a state dict's metadata says which norm layer its values are for and what its
+#: classes are called, which the keys do not tell, and a checkpoint's ``meta`` says what it was
+#: converted from.
+TAG = 'tresnet_mm'
+#: End of the keys of batch norm's counters of batches, which old files lack.
+COUNTER = '.num_batches_tracked'
 #: Keys under which files hold their state dict. Where a file has plain and averaged (EMA) weights,
 #: the plain ones are taken, as the published evaluation code does.
 WRAPPERS = ('state_dict', 'model', 'model_state_dict', 'model_ema', 'state_dict_ema',
             'ema_state_dict', 'ema')
+#: More than any file has one inside the other; a dict that holds itself has no end of them.
+MAX_WRAPPERS = 8
 #: Counters that averaging wrappers keep beside the model's own keys.
 COUNTERS = ('steps', 'n_averaged')
 
@@ -66,7 +74,9 @@ def unwrap(checkpoint: Mapping[str, Any]) -> tuple[Mapping[str, Tensor], dict[st
         TypeError: If it is no dict of tensors, wrapped or not.
     """
     around: dict[str, Any] = {}
-    while isinstance(checkpoint, Mapping):
+    for _ in range(MAX_WRAPPERS):
+        if not isinstance(checkpoint, Mapping):
+            break
         wrapper = next((k for k in WRAPPERS if isinstance(checkpoint.get(k), Mapping)), None)
         if wrapper is None:
             break
@@ -100,6 +110,12 @@ def _form(state_dict: Mapping[str, Tensor], outer: str, inner: str, part: str) -
         return 'timm' if inner == 'body.' else 'ours'
     bare = re.compile(re.escape(outer) + r'layer\d+\.0\.downsample\.\d+\.conv\.weight')
     return 'timm' if any(bare.fullmatch(key) for key in state_dict) else 'ours'
+
+
+def tag_of(metadata: Any) -> Mapping[str, Any]:
+    """What this package has noted in a state dict's metadata or a checkpoint's ``meta``."""
+    tag = metadata.get(TAG) if isinstance(metadata, Mapping) else None
+    return tag if isinstance(tag, Mapping) else {}
 
 
 def rename(state_dict: Mapping[str, Tensor],

@@ -3,7 +3,7 @@
 import os
 from pathlib import Path
 
-from .files import cache_dir
+from .download import cache_dir
 
 #: Name after ``tresnet://`` -> repository on the hub.
 HUB_FILES = {

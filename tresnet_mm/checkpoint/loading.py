@@ -1,9 +1,10 @@
 """Published checkpoints in mmengine's own loading: ``init_cfg``, ``load_from``, ``resume``.
 
-Two places do it all. `register_schemes` has mmengine's `CheckpointLoader` convert what it reads
-where that is a published TResNet, so that any model with ``backbone.*`` keys gets them. The
-backbone (and the multi-label model) then check their share while it is loaded, because mmengine
-loads with ``strict=False`` and would only warn.
+Two places do it all. mmengine's `CheckpointLoader` reads through `load_from_tresnet_mm`, which
+converts what it reads where that is a published TResNet, so that any model with ``backbone.*`` keys
+gets them. The backbone (and the multi-label model) then check their share while it is loaded,
+because mmengine loads with ``strict=False`` and would only warn. What they have to check against,
+their shapes and their norm layer, they hand in: this package knows no model.
 """
 
 from collections import OrderedDict
@@ -15,53 +16,18 @@ from mmengine.runner.checkpoint import CheckpointLoader
 from torch import Tensor, nn
 
 from .arch import describe_arch
-from .conversion import (
-    TAG,
-    Converted,
-    add_counters,
-    convert,
-    find_problems,
-    recorded_norm,
-    shorten,
-)
-from .files import MapLocation, read_file, read_url
-from .formats import find_layout, split_ours, unwrap
+from .checking import CheckpointMismatch, add_counters, find_problems, shorten
+from .conversion import Converted, convert, recorded_norm, translate
+from .formats import TAG, find_layout, split_ours, tag_of, unwrap
 from .heads import detect_head
-from .hub import SCHEME, fetch
-from .norms import convert_norms, norm_of
-
-
-class CheckpointMismatch(ValueError):
-    """A checkpoint that is not for the model which it was to be loaded into."""
-
-
-def read_source(source: str, map_location: MapLocation = 'cpu') -> dict[str, Any]:
-    """Read a path, a URL or a ``tresnet://`` name as it is, without converting.
-
-    Raises:
-        OSError: If it cannot be had, among them FileNotFoundError.
-        ValueError: If it is damaged, no checkpoint, or could be read only by running code.
-    """
-    if source.startswith(SCHEME):
-        return read_file(fetch(source), map_location)
-    if source.startswith(('http://', 'https://')):
-        return read_url(source, map_location)
-    return read_file(source, map_location)
+from .norms import convert_norms
+from .sources import read_source
+from .torch_file import MapLocation
 
 
 def load_from_tresnet_mm(filename: str, map_location: MapLocation = None) -> dict[str, Any]:
     """Read a checkpoint for mmengine's `CheckpointLoader`, converted where it is published."""
     return adapt_checkpoint(read_source(filename, map_location), filename)
-
-
-def register_schemes() -> None:
-    """Make these mmengine's readers of local files, URLs and ``tresnet://`` names.
-
-    Files of any other model come out as mmengine's own readers give them, except that one which
-    needs to run code is refused.
-    """
-    CheckpointLoader.register_scheme(
-        ('', 'http://', 'https://', SCHEME), load_from_tresnet_mm, force=True)
 
 
 def adapt_checkpoint(checkpoint: dict[str, Any], source: str = '') -> dict[str, Any]:
@@ -142,52 +108,61 @@ def _backbone_of(state_dict: Mapping[str, Tensor], prefix: str | None) -> dict[s
     return own
 
 
-def adapt_backbone_state_dict(backbone: nn.Module, state_dict: dict[str, Tensor], prefix: str,
-                              local_metadata: Mapping[str, Any],
+def adapt_backbone_state_dict(backbone: nn.Module, norm: str, state_dict: dict[str, Tensor],
+                              prefix: str, local_metadata: Mapping[str, Any],
                               unexpected_keys: list[str]) -> None:
     """Make the backbone's share of a state dict fit it exactly, in place.
 
     To be called at the start of the backbone's ``_load_from_state_dict``, with its arguments. Keys
     of a published format are converted, values are rewritten for the backbone's norm layer.
 
+    Args:
+        backbone: The backbone, whose own state dict gives names and shapes.
+        norm: Norm layer that it has, 'InPlaceABN' or 'BN'.
+        state_dict: Of the model around it, changed in place.
+        prefix: Of the backbone's keys in it.
+        local_metadata: The backbone's metadata.
+        unexpected_keys: What the model around it has noted so far.
+
     Raises:
-        ValueError: If a key is missing, unknown or of another shape; names both archs.
+        CheckpointMismatch: If a key is missing, unknown or of another shape; names both archs.
     """
     own = {key.removeprefix(prefix): state_dict.pop(key)
            for key in list(state_dict) if key.startswith(prefix)}
-    norm = local_metadata.get(TAG, {}).get('norm')
+    source = tag_of(local_metadata).get('norm')
     layout = find_layout(own)
+    problems: list[str] = []
     if layout is not None and layout.form != 'ours':
-        converted = convert(own, norm=None)
-        own, norm = dict(converted.state_dict), converted.norm
+        converted, problems = translate(own, norm=None)
+        own, source = dict(converted.state_dict), converted.norm
         layout = find_layout(own)
     if layout is not None and layout.outer + layout.inner:
         own, rest = split_ours(own, layout)
         if rest:
             _log_left_out(rest)
-    expected = {name: value.shape for name, value in backbone.state_dict().items()}
-    if problems := find_problems(own, expected):
+    wanted = backbone.state_dict()
+    if problems := problems + _problems(own, wanted):
         raise CheckpointMismatch(_mismatch(own, backbone, problems))
-    add_counters(own, expected)
-    if norm is not None and norm != norm_of(backbone):
-        own = convert_norms(own, norm, norm_of(backbone))
+    add_counters(own, wanted)
+    if source is not None and source != norm:
+        own = convert_norms(own, source, norm)
     state_dict.update((prefix + key, value) for key, value in own.items())
-    if prefix and norm is not None:
+    if prefix and source is not None:
         _drop_foreign_head(unexpected_keys)
 
 
-def tag_state_dict(backbone: nn.Module, state_dict: Mapping[str, Tensor], prefix: str) -> None:
+def tag_state_dict(norm: str, state_dict: Mapping[str, Tensor], prefix: str) -> None:
     """Record in a state dict's metadata which norm layer the backbone's values are for.
 
     To be called in the backbone's ``_save_to_state_dict``, with its arguments.
     """
     metadata = getattr(state_dict, '_metadata', None)
     if metadata is not None:
-        metadata.setdefault(prefix.removesuffix('.'), {})[TAG] = dict(norm=norm_of(backbone))
+        metadata.setdefault(prefix.removesuffix('.'), {})[TAG] = dict(norm=norm)
 
 
-def adapt_model_state_dict(model: nn.Module, state_dict: dict[str, Tensor], prefix: str,
-                           local_metadata: Mapping[str, Any]) -> None:
+def adapt_model_state_dict(model: nn.Module, norm: str, state_dict: dict[str, Tensor],
+                           prefix: str) -> None:
     """Make a state dict fit a model with a ``backbone`` and an image-level ``head``, in place.
 
     To be called at the start of the model's ``_load_from_state_dict``, with its arguments. A state
@@ -200,7 +175,7 @@ def adapt_model_state_dict(model: nn.Module, state_dict: dict[str, Tensor], pref
            if key.startswith(prefix)}
     layout = find_layout(own)
     if layout is not None and layout.form != 'ours':
-        converted = convert(own, norm=norm_of(model))
+        converted = convert(own, norm=norm)
         for key in own:
             del state_dict[prefix + key]
         own = converted.state_dict
@@ -208,15 +183,19 @@ def adapt_model_state_dict(model: nn.Module, state_dict: dict[str, Tensor], pref
     given = {key.removeprefix('head.'): value for key, value in own.items()
              if key.startswith('head.')}
     wanted = dict(model.head.state_dict())
-    if not given or {k: v.shape for k, v in given.items()} == {
-            k: v.shape for k, v in wanted.items()}:
+    if not given or not (problems := _problems(given, wanted)):
         return
-    shapes = {key: value.shape for key, value in wanted.items()}
-    problems = find_problems(given, shapes)
-    raise ValueError(
+    raise CheckpointMismatch(
         f'the checkpoint has {detect_head(given)}, the model has {detect_head(wanted)}: '
         f"{shorten(problems)}. To start from its backbone alone, set the backbone's "
         "init_cfg=dict(type='Pretrained', checkpoint=...) in place of load_from")
+
+
+def _problems(own: Mapping[str, Tensor], wanted: Mapping[str, Tensor]) -> list[str]:
+    """What keeps values from being loaded whole into a module with the state dict ``wanted``."""
+    empty = [f'{key} has no values (a meta tensor)' for key, value in own.items()
+             if value.is_meta and key in wanted and not wanted[key].is_meta]
+    return find_problems(own, {key: value.shape for key, value in wanted.items()}) + empty
 
 
 def _mismatch(own: Mapping[str, Tensor], backbone: nn.Module, problems: list[str]) -> str:

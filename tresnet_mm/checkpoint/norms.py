@@ -8,7 +8,7 @@ gives a network that runs and is wrong.
 from collections.abc import Mapping
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
 ABN_EPS = 1e-5  # of every published file and of this package's default norm_cfg
 NORMS = ('InPlaceABN', 'BN')
@@ -53,8 +53,8 @@ def convert_norms(state_dict: Mapping[str, Tensor], source: str, target: str) ->
             raise ValueError(f'norm must be one of {NORMS}, got {norm!r}')
     out = dict(state_dict)
     for key, weight in state_dict.items():
-        if not key.endswith('.bn.weight'):
-            continue
+        if not key.endswith('.bn.weight') or not weight.is_floating_point():
+            continue  # what is no number of a norm is reported by key elsewhere
         if source == 'InPlaceABN':
             out[key] = weight.abs() if target == 'InPlaceABN' else abn_to_bn(weight)
         elif target == 'InPlaceABN':
@@ -66,14 +66,10 @@ def convert_norms(state_dict: Mapping[str, Tensor], source: str, target: str) ->
 def _move_signs(state_dict: dict[str, Tensor], layer: str, negative: Tensor) -> None:
     """Negate the filters and running means of the channels in ``negative``, a (C,) mask."""
     conv, mean = layer + 'conv.weight', layer + 'bn.running_mean'
-    if not negative.any() or conv not in state_dict or mean not in state_dict:
-        return  # without them the state dict is incomplete, which is reported by key elsewhere
+    if not negative.any() or negative.ndim != 1 or any(
+            key not in state_dict or state_dict[key].shape[:1] != negative.shape
+            or state_dict[key].ndim != dims for key, dims in ((conv, 4), (mean, 1))):
+        return  # the state dict is incomplete or does not fit, which is reported by key elsewhere
     sign = torch.where(negative, -1.0, 1.0)
     state_dict[conv] = state_dict[conv] * sign.to(state_dict[conv].dtype)[:, None, None, None]
     state_dict[mean] = state_dict[mean] * sign.to(state_dict[mean].dtype)
-
-
-def norm_of(module: nn.Module) -> str:
-    """Which of the two forms the norm layers of ``module`` take."""
-    from tresnet_mm.models.layers.inplace_abn import InPlaceABN
-    return 'InPlaceABN' if any(isinstance(m, InPlaceABN) for m in module.modules()) else 'BN'

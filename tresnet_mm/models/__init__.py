@@ -1,12 +1,13 @@
 """Models: the backbone, its layers and losses, heads, and whole networks."""
 
+from ..archs import ARCHS
 from . import losses
 from .heads import MLDecoderHead, MultiLabelLinearHead
 from .multilabel_classifier import MultiLabelClassifier
 from .multilabel_tta import MultiLabelTTAModel
 from .multitask_detector import MultiTaskDetector
 from .multitask_tta import MultiTaskTTAModel
-from .tresnet import ARCHS, TResNet
+from .tresnet import TResNet
 
 __all__ = [
     'ARCHS',

@@ -8,6 +8,7 @@ from torch import Tensor
 
 from ..checkpoint import adapt_model_state_dict, recorded_classes
 from .heads.multilabel_head import valid_cells
+from .layers import norm_form
 
 Modes = ('tensor', 'loss', 'predict')
 
@@ -75,7 +76,7 @@ class MultiLabelClassifier(BaseModel):
     def _load_from_state_dict(self, state_dict: dict, prefix: str, local_metadata: dict,
                               *args) -> None:
         """Take published key names too, and refuse a head that is not this model's."""
-        adapt_model_state_dict(self, state_dict, prefix, local_metadata)
+        adapt_model_state_dict(self, norm_form(self), state_dict, prefix)
         if classes := recorded_classes(local_metadata):
             self.dataset_meta = dict(classes=classes)
         super()._load_from_state_dict(state_dict, prefix, local_metadata, *args)

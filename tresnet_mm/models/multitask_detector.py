@@ -11,6 +11,7 @@ from torch import Tensor, nn
 
 from ..checkpoint import adapt_model_state_dict
 from .heads.multilabel_head import valid_cells
+from .layers import norm_form
 from .multilabel_classifier import build_image_head
 
 
@@ -168,7 +169,7 @@ class MultiTaskDetector(BaseModel):
     def _load_from_state_dict(self, state_dict: dict, prefix: str, local_metadata: dict,
                               *args) -> None:
         """Take this model's keys, a plain detector's, a classifier's, and published ones."""
-        adapt_model_state_dict(self, state_dict, prefix, local_metadata)
+        adapt_model_state_dict(self, norm_form(self), state_dict, prefix)
         _add_detector_prefix(state_dict, prefix)
         super()._load_from_state_dict(state_dict, prefix, local_metadata, *args)
 

@@ -1,6 +1,5 @@
 """TResNet (arXiv 2003.13630), a backbone designed for GPU throughput."""
 
-import copy
 from collections import OrderedDict
 
 import torch.nn.functional as F
@@ -9,6 +8,7 @@ from mmengine.registry import MODELS
 from torch import Tensor, nn
 from torch.nn.modules.batchnorm import _BatchNorm
 
+from ..archs import EXPANSION, arch_settings, se_channels, stage_channels, stem_channels
 from ..checkpoint import adapt_backbone_state_dict, load_pretrained, tag_state_dict
 from .layers import (
     BlurPool2d,
@@ -17,21 +17,8 @@ from .layers import (
     SqueezeExcite,
     checkpoint_block,
     gated_conv2d,
+    norm_form,
 )
-
-EARLY_BASIC = ('basic', 'basic', 'bottleneck', 'bottleneck')
-ALL_BOTTLENECK = ('bottleneck',) * 4
-
-#: The published networks: blocks a stage, width factor, and kind of block a stage.
-#: ``v2_l`` and ``v2_xl`` are called tresnet_l and tresnet_xl by ML-Decoder's files.
-ARCHS: dict[str, dict] = {
-    's': dict(depths=(3, 4, 6, 3), width=1.0, blocks=EARLY_BASIC),
-    'm': dict(depths=(3, 4, 11, 3), width=1.0, blocks=EARLY_BASIC),
-    'l': dict(depths=(4, 5, 18, 3), width=1.2, blocks=EARLY_BASIC),
-    'xl': dict(depths=(4, 5, 24, 3), width=1.3, blocks=EARLY_BASIC),
-    'v2_l': dict(depths=(3, 4, 23, 3), width=1.0, blocks=ALL_BOTTLENECK),
-    'v2_xl': dict(depths=(3, 8, 34, 5), width=1.0, blocks=ALL_BOTTLENECK),
-}
 
 STEM_SLOPE = 1e-2
 BLOCK_SLOPE = 1e-3
@@ -51,14 +38,14 @@ class _Block(nn.Module):
         conv_norm: Builder of convolutions.
     """
 
-    expansion: int
+    kind: str
 
     def __init__(self, in_channels: int, planes: int, stride: int, dilation: int, use_se: bool,
                  slope: float, conv_norm: ConvNorm) -> None:
         super().__init__()
-        out_channels = planes * self.expansion
+        out_channels = planes * EXPANSION[self.kind]
         self.blur = BlurPool2d(planes) if stride == 2 else nn.Identity()
-        self.se = SqueezeExcite(planes, self.se_channels(planes)) if use_se else None
+        self.se = SqueezeExcite(planes, se_channels(self.kind, planes)) if use_se else None
         self.downsample = None
         if stride == 2 or in_channels != out_channels:
             pool = nn.Identity()
@@ -68,7 +55,7 @@ class _Block(nn.Module):
                 OrderedDict(pool=pool, proj=conv_norm(in_channels, out_channels, 1)))
 
     def forward(self, x: Tensor) -> Tensor:
-        """Map (N, in_channels, H, W) to (N, planes * expansion, H / stride, W / stride)."""
+        """Map (N, in_channels, H, W) to (N, planes * EXPANSION[kind], H / stride, W / stride)."""
         shortcut = x if self.downsample is None else self.downsample(x)
         return F.relu_(self.residual(x) + shortcut)
 
@@ -76,17 +63,13 @@ class _Block(nn.Module):
 class BasicBlock(_Block):
     """Two 3x3 convolutions, then squeeze-and-excitation (TResNet, section 2.1)."""
 
-    expansion = 1
+    kind = 'basic'
 
     def __init__(self, in_channels: int, planes: int, stride: int, dilation: int, use_se: bool,
                  slope: float, conv_norm: ConvNorm) -> None:
         super().__init__(in_channels, planes, stride, dilation, use_se, slope, conv_norm)
         self.conv1 = conv_norm(in_channels, planes, 3, dilation=dilation, slope=slope)
         self.conv2 = conv_norm(planes, planes, 3, dilation=dilation)
-
-    @staticmethod
-    def se_channels(planes: int) -> int:
-        return max(planes // 4, 64)
 
     @property
     def last_norm(self) -> nn.Module:
@@ -100,18 +83,14 @@ class BasicBlock(_Block):
 class Bottleneck(_Block):
     """1x1, 3x3 and 1x1 convolution, squeeze-and-excitation before the last (section 2.1)."""
 
-    expansion = 4
+    kind = 'bottleneck'
 
     def __init__(self, in_channels: int, planes: int, stride: int, dilation: int, use_se: bool,
                  slope: float, conv_norm: ConvNorm) -> None:
         super().__init__(in_channels, planes, stride, dilation, use_se, slope, conv_norm)
         self.conv1 = conv_norm(in_channels, planes, 1, slope=slope)
         self.conv2 = conv_norm(planes, planes, 3, dilation=dilation, slope=slope)
-        self.conv3 = conv_norm(planes, planes * self.expansion, 1)
-
-    @staticmethod
-    def se_channels(planes: int) -> int:
-        return max(planes * 4 // 8, 64)
+        self.conv3 = conv_norm(planes, planes * EXPANSION[self.kind], 1)
 
     @property
     def last_norm(self) -> nn.Module:
@@ -124,7 +103,7 @@ class Bottleneck(_Block):
         return self.conv3.norm(gated_conv2d(x, self.se.gate(x), self.conv3.conv))
 
 
-BLOCKS: dict[str, type[_Block]] = {'basic': BasicBlock, 'bottleneck': Bottleneck}
+BLOCKS: dict[str, type[_Block]] = {block.kind: block for block in (BasicBlock, Bottleneck)}
 
 
 @MODELS.register_module()
@@ -158,6 +137,14 @@ class TResNet(BaseModule):
 
     Raises:
         ValueError: If an argument is out of its range.
+
+    Example:
+        >>> import torch
+        >>> backbone = TResNet('m', out_indices=(1, 2, 3)).eval()
+        >>> backbone.out_channels
+        (128, 1024, 2048)
+        >>> [tuple(x.shape) for x in backbone(torch.rand(1, 3, 64, 64))]
+        [(1, 128, 8, 8), (1, 1024, 4, 4), (1, 2048, 2, 2)]
     """
 
     def __init__(self,
@@ -185,11 +172,10 @@ class TResNet(BaseModule):
             norm_cfg or dict(type='InPlaceABN'), conv_cfg or dict(type='FastConv2d'))
         slope = BLOCK_SLOPE if leaky_slope is None else leaky_slope
 
-        channels = int(64 * settings['width'])
+        channels = stem_channels(arch)
         self.space_to_depth = SpaceToDepth(4)
         self.conv1 = conv_norm(
             in_channels * 16, channels, 3, slope=STEM_SLOPE if leaky_slope is None else leaky_slope)
-        stage_channels = []
         planes = channels
         for i, (depth, kind) in enumerate(zip(settings['depths'], settings['blocks'], strict=True)):
             blocks = []
@@ -197,11 +183,10 @@ class TResNet(BaseModule):
                 blocks.append(BLOCKS[kind](
                     channels, planes, strides[i] if j == 0 else 1, dilations[i], i < 3, slope,
                     conv_norm))
-                channels = planes * BLOCKS[kind].expansion
+                channels = planes * EXPANSION[kind]
             self.add_module(f'layer{i + 1}', nn.Sequential(*blocks))
-            stage_channels.append(channels)
             planes *= 2
-        self.out_channels = tuple(stage_channels[i] for i in self.out_indices)
+        self.out_channels = tuple(stage_channels(arch)[i] for i in self.out_indices)
         self._freeze()
 
     @property
@@ -278,12 +263,13 @@ class TResNet(BaseModule):
                               strict: bool, missing_keys: list, unexpected_keys: list,
                               error_msgs: list) -> None:
         """Take published key names too, and refuse what does not fit whole."""
-        adapt_backbone_state_dict(self, state_dict, prefix, local_metadata, unexpected_keys)
+        adapt_backbone_state_dict(self, norm_form(self), state_dict, prefix, local_metadata,
+                                  unexpected_keys)
         super()._load_from_state_dict(state_dict, prefix, local_metadata, strict, missing_keys,
                                       unexpected_keys, error_msgs)
 
     def _save_to_state_dict(self, destination: dict, prefix: str, keep_vars: bool) -> None:
-        tag_state_dict(self, destination, prefix)
+        tag_state_dict(norm_form(self), destination, prefix)
         super()._save_to_state_dict(destination, prefix, keep_vars)
 
     def _run(self, block: _Block, x: Tensor) -> Tensor:
@@ -304,32 +290,6 @@ class TResNet(BaseModule):
         unused = self.stages[max(self.out_indices) + 1:]
         for module in [*self._frozen(), *unused]:
             module.requires_grad_(False)
-
-
-def arch_settings(arch: str | dict) -> dict:
-    """Return depths, width and blocks of ``arch``, a key of `ARCHS` or a dict of those fields.
-
-    Raises:
-        ValueError: If the arch is unknown or a field is out of its range.
-    """
-    if isinstance(arch, str):
-        if arch not in ARCHS:
-            raise ValueError(f'unknown arch {arch!r}; known are {", ".join(ARCHS)}, or give a dict '
-                             'with depths, width and blocks')
-        return copy.deepcopy(ARCHS[arch])
-    settings = dict(width=1.0, blocks=EARLY_BASIC) | dict(arch)
-    unknown = set(settings) - {'depths', 'width', 'blocks'}
-    if unknown or 'depths' not in settings:
-        raise ValueError('a custom arch is a dict with depths, and optionally width and blocks, '
-                         f'got {dict(arch)}')
-    depths, blocks = settings['depths'], settings['blocks']
-    if len(depths) != 4 or min(depths) < 1:
-        raise ValueError(f'depths must be four numbers above 0, got {depths}')
-    if len(blocks) != 4 or set(blocks) - set(BLOCKS):
-        raise ValueError(f'blocks must be four of {tuple(BLOCKS)}, got {blocks}')
-    if int(64 * settings['width']) < 1:
-        raise ValueError(f'width must leave at least one channel of 64, got {settings["width"]}')
-    return settings
 
 
 def _check_stages(out_indices: tuple[int, ...], frozen_stages: int, strides: tuple[int, ...],

@@ -1,13 +1,12 @@
 """The layers TResNet is made of."""
 
-from . import sync_bn  # noqa: F401
 from .blur_pool import BlurPool2d
 from .checkpoint_block import checkpoint_block
 from .conv_norm import ConvNorm
 from .fast_conv import FastConv2d
-from .inplace_abn import InPlaceABN
+from .inplace_abn import InPlaceABN, norm_form
 from .space_to_depth import SpaceToDepth
 from .squeeze_excite import SqueezeExcite, gated_conv2d
 
 __all__ = ['BlurPool2d', 'ConvNorm', 'FastConv2d', 'InPlaceABN', 'SpaceToDepth', 'SqueezeExcite',
-           'checkpoint_block', 'gated_conv2d']
+           'checkpoint_block', 'gated_conv2d', 'norm_form']

@@ -4,7 +4,7 @@ import torch
 import torch.distributed as dist
 import torch.nn.functional as F
 from mmengine.registry import MODELS
-from torch import Tensor
+from torch import Tensor, nn
 from torch.nn.modules.batchnorm import _BatchNorm
 
 ACTIVATIONS = ('leaky_relu', 'elu', 'identity')
@@ -127,6 +127,14 @@ class InPlaceABN(_BatchNorm):
             layout = y.detach()
             y.register_hook(lambda grad: _like_format(grad, layout))
         return y
+
+
+def norm_form(module: nn.Module) -> str:
+    """Which norm layer the parameters of ``module`` are for, 'InPlaceABN' or 'BN'.
+
+    Both have the same keys and mean different things by ``weight``.
+    """
+    return 'InPlaceABN' if any(isinstance(m, InPlaceABN) for m in module.modules()) else 'BN'
 
 
 def _import_inplace_abn():

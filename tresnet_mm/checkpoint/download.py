@@ -1,0 +1,88 @@
+"""Checkpoints from the web: whole or not at all, and the file that their name says."""
+
+import hashlib
+import http.client
+import os
+import re
+import time
+import urllib.error
+import urllib.request
+from pathlib import Path
+from urllib.parse import urlparse
+
+import torch
+from mmengine.dist import barrier, get_rank
+from mmengine.logging import print_log
+
+ATTEMPTS = 3
+#: Seconds without a byte after which an attempt is given up.
+TIMEOUT = 30
+_PAUSE = 1.0
+_CHUNK = 1 << 20
+#: mm's and PyTorch's publishers end a name with the start of the file's SHA-256.
+_HASH = re.compile(r'-([0-9a-f]{8,64})\.\w+$')
+
+
+def cache_dir() -> Path:
+    """Where downloads go and where files put by hand are found: PyTorch's hub cache."""
+    return Path(torch.hub.get_dir()) / 'checkpoints'
+
+
+def download(url: str) -> Path:
+    """Download into PyTorch's hub cache, once for all processes of a machine.
+
+    A file that is there already is taken. The first process of each machine downloads, the others
+    wait for it.
+
+    Raises:
+        OSError: If it cannot be had in `ATTEMPTS` attempts; the message names the URL.
+        ValueError: If the file is not the one whose SHA-256 its name has, or has no name.
+    """
+    name = Path(urlparse(url).path).name
+    if not name:
+        raise ValueError(f'the URL {url} names no file')
+    path = cache_dir() / name
+    local_rank = int(os.environ.get('LOCAL_RANK', get_rank()))
+    if local_rank == 0 and not path.exists():
+        path.parent.mkdir(parents=True, exist_ok=True)
+        try:
+            _with_retries(url, path)
+        except (OSError, http.client.HTTPException) as error:
+            raise OSError(f'cannot download the checkpoint {url}: {error}') from error
+    barrier()
+    return path
+
+
+def _with_retries(url: str, path: Path) -> None:
+    for attempt in range(1, ATTEMPTS + 1):
+        try:
+            return _fetch(url, path)
+        except (OSError, http.client.HTTPException) as error:
+            gone = isinstance(error, urllib.error.HTTPError) and error.code < 500
+            if gone or attempt == ATTEMPTS:
+                raise
+            print_log(f'{url}: {error}; attempt {attempt} of {ATTEMPTS}', 'current')
+            time.sleep(_PAUSE * attempt)
+
+
+def _fetch(url: str, path: Path) -> None:
+    """One attempt; the file gets its name when it is whole and is the right one."""
+    part = path.with_name(f'.{path.name}.{os.getpid()}.part')
+    digest, done = hashlib.sha256(), 0
+    request = urllib.request.Request(url, headers={'User-Agent': 'tresnet_mm'})
+    try:
+        with urllib.request.urlopen(request, timeout=TIMEOUT) as answer, part.open('wb') as file:
+            length = answer.headers.get('Content-Length')
+            while chunk := answer.read(_CHUNK):
+                file.write(chunk)
+                digest.update(chunk)
+                done += len(chunk)
+        if length is not None and done != int(length):
+            raise OSError(f'the connection ended after {done} of {length} bytes')
+        wanted = _HASH.search(path.name)
+        if wanted and not digest.hexdigest().startswith(wanted[1]):
+            raise ValueError(f'{url} is not the file that its name says: its SHA-256 starts with '
+                             f'{digest.hexdigest()[:len(wanted[1])]}, not {wanted[1]}')
+        os.replace(part, path)
+    finally:
+        part.unlink(missing_ok=True)
