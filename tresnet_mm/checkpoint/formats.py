@@ -112,10 +112,19 @@ def _form(state_dict: Mapping[str, Tensor], outer: str, inner: str, part: str) -
     return 'timm' if any(bare.fullmatch(key) for key in state_dict) else 'ours'
 
 
-def tag_of(metadata: Any) -> Mapping[str, Any]:
-    """What this package has noted in a state dict's metadata or a checkpoint's ``meta``."""
+def tag_of(metadata: Any) -> dict[str, Any]:
+    """What this package has noted in a state dict's metadata or a checkpoint's ``meta``.
+
+    Returns:
+        ``norm`` (text) and ``classes`` (a tuple of text), each where it is there.
+    """
     tag = metadata.get(TAG) if isinstance(metadata, Mapping) else None
-    return tag if isinstance(tag, Mapping) else {}
+    tag = dict(tag) if isinstance(tag, Mapping) else {}
+    if not isinstance(tag.get('norm'), str):
+        tag.pop('norm', None)
+    if not isinstance(tag.get('classes'), (list, tuple)):
+        tag.pop('classes', None)
+    return tag
 
 
 def rename(state_dict: Mapping[str, Tensor],

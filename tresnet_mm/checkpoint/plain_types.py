@@ -86,7 +86,9 @@ def _set_metadata(state_dict: OrderedDict, state: Any) -> None:
     """The versions of its modules, which PyTorch keeps beside a state dict's items."""
     metadata = _plain_dict(state).get('_metadata')
     if isinstance(metadata, dict):
-        state_dict._metadata = metadata
+        state_dict._metadata = OrderedDict(
+            (name, entry) for name, entry in metadata.items() if isinstance(name, str)
+            and isinstance(entry, dict) and isinstance(entry.get('version', 1), int))
 
 
 @_sets_state(HistoryBuffer)

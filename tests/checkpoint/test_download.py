@@ -1,0 +1,102 @@
+"""Downloads: whole or not at all, the file that its name says, and an end to waiting."""
+
+import hashlib
+import threading
+from contextlib import contextmanager
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+
+import pytest
+import torch
+
+from tresnet_mm.checkpoint import download as module
+from tresnet_mm.checkpoint import read_source
+
+BODY = bytes(range(256)) * 40
+
+
+@contextmanager
+def serving(*answers):
+    """A server on the loopback interface that gives one answer after another.
+
+    Each is (status, bytes to announce, bytes to send), or None to send nothing at all. Yields its
+    address and the list of requests seen.
+    """
+    requests, release = [], threading.Event()
+
+    class Handler(BaseHTTPRequestHandler):
+
+        def do_GET(self):
+            answer = answers[min(len(requests), len(answers) - 1)]
+            requests.append(self.path)
+            if answer is None:
+                release.wait(20)
+                return
+            status, announced, sent = answer
+            self.send_response(status)
+            self.send_header('Content-Length', str(announced))
+            self.end_headers()
+            self.wfile.write(BODY[:sent])
+
+        def log_message(self, *args):
+            pass
+
+    with ThreadingHTTPServer(('127.0.0.1', 0), Handler) as http:
+        thread = threading.Thread(target=http.serve_forever, daemon=True)
+        thread.start()
+        yield f'http://127.0.0.1:{http.server_port}', requests
+        release.set()
+        http.shutdown()
+        thread.join()
+
+
+@pytest.fixture(autouse=True)
+def quick(tmp_path, monkeypatch):
+    """No pause between attempts, little patience, and a cache of the test's own."""
+    monkeypatch.setattr(torch.hub, '_hub_dir', str(tmp_path / 'hub'))
+    monkeypatch.setattr(module, '_PAUSE', 0)
+    monkeypatch.setattr(module, 'TIMEOUT', 0.5)
+
+
+WHOLE = (200, len(BODY), len(BODY))
+
+
+@pytest.mark.parametrize('answers, attempts', [
+    ([WHOLE], 1),
+    ([(500, 0, 0), WHOLE], 2),
+    ([(200, len(BODY), 100), (503, 0, 0), WHOLE], 3),
+    ([None, WHOLE], 2),
+], ids=['at once', 'after an error', 'after a cut and an error', 'after silence'])
+def test_what_fails_is_tried_again(answers, attempts):
+    with serving(*answers) as (address, requests):
+        assert module.download(f'{address}/w.pth').read_bytes() == BODY
+        assert len(requests) == attempts
+        module.download(f'{address}/w.pth')  # from the cache
+        assert len(requests) == attempts
+
+
+@pytest.mark.parametrize('answer, attempts, words', [
+    ((404, 0, 0), 1, '404'), ((403, 0, 0), 1, '403'), ((500, 0, 0), 3, '500'),
+    ((200, len(BODY), 100), 3, 'ended after 100 of 10240 bytes|IncompleteRead'),
+    (None, 3, 'timed out')])
+def test_what_cannot_be_had_leaves_nothing(answer, attempts, words, tmp_path):
+    with serving(answer) as (address, requests):
+        with pytest.raises(OSError, match=f'cannot download the checkpoint {address}/w.pth: '
+                                          f'.*({words})'):
+            read_source(f'{address}/w.pth')
+        assert len(requests) == attempts
+    assert not [path for path in tmp_path.rglob('*') if path.is_file()]
+
+
+def test_the_hash_in_a_name(tmp_path):
+    right = hashlib.sha256(BODY).hexdigest()[:8]
+    with serving(WHOLE) as (address, requests):
+        assert module.download(f'{address}/a-{right}.pth').read_bytes() == BODY
+        with pytest.raises(ValueError, match=f'a-00000000.pth is not the file that its name says: '
+                                             f'its SHA-256 starts with {right}, not 00000000'):
+            module.download(f'{address}/a-00000000.pth')
+    assert [path.name for path in tmp_path.rglob('*') if path.is_file()] == [f'a-{right}.pth']
+
+
+def test_a_url_without_a_name():
+    with pytest.raises(ValueError, match='the URL http://127.0.0.1:1/ names no file'):
+        module.download('http://127.0.0.1:1/')
