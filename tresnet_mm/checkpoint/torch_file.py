@@ -23,7 +23,7 @@ from .plain_types import STATES, plain_names
 
 MapLocation = str | torch.device | dict | Callable | None
 
-_CHUNK = 1 << 20
+_CHUNK = 1 << 15  # larger ones cost page faults
 _LEGACY_MAGIC = 0x1950A86A20F9469CFC6C
 _STORAGES = {
     'DoubleStorage': 'float64', 'FloatStorage': 'float32', 'HalfStorage': 'float16',
