@@ -4,13 +4,26 @@ import doctest
 import importlib
 
 import pytest
+from mmengine.logging import MMLogger
 
 #: Modules of the public functions and classes, each of which shows how it is used.
 MODULES = [
+    'deploy.fuse',
+    'models.layers.inplace_abn',
     'models.losses.asymmetric_focal_loss',
     'models.losses.asymmetric_loss',
     'models.losses.asymmetric_loss_single_label',
 ]
+
+
+@pytest.fixture(autouse=True)
+def _quiet():
+    """What is logged is no output of an example."""
+    logger = MMLogger.get_current_instance()
+    level = logger.level
+    logger.setLevel('ERROR')
+    yield
+    logger.setLevel(level)
 
 
 @pytest.mark.parametrize('module', MODULES)

@@ -22,7 +22,8 @@ def chunked_single_label_loss(
 ) -> Tensor:
     """Return the (N,) losses of (N, C) logits and (N,) classes.
 
-    See `asymmetric_loss_single_label` for formula, arguments and errors. Ignored samples have a loss of 0.
+    See `asymmetric_loss_single_label` for formula, arguments and errors. Ignored samples have a
+    loss of 0.
     """
     if not logits.is_floating_point():
         raise TypeError(f'logits must be floating point, got {logits.dtype}')
