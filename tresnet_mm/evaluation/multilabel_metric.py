@@ -7,7 +7,7 @@ from mmengine.evaluator import BaseMetric
 from mmengine.logging import print_log
 from mmengine.registry import METRICS
 
-from .thresholds import Thresholds, load_thresholds
+from ..thresholds import Thresholds, load_thresholds
 
 EmptyClasses = Literal['skip', 'zero']
 
