@@ -9,6 +9,7 @@ from mmengine.logging import MMLogger
 #: Modules of the public functions and classes, each of which shows how it is used.
 MODULES = [
     'deploy.fuse',
+    'evaluation.multilabel_metric',
     'models.layers.inplace_abn',
     'models.losses.asymmetric_focal_loss',
     'models.losses.asymmetric_loss',
