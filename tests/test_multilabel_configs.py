@@ -99,20 +99,3 @@ def test_weight_decay_spares_norms_biases_and_other_vectors(name):
     wrong = [n for n, p in trained.items() if decay[id(p)] != (1e-4 if p.ndim > 1 else 0)]
     assert wrong == []
     assert {g['lr'] for g in groups} == {1e-4}
-
-
-def test_mixed_precision_where_there_is_an_accelerator(monkeypatch):
-    """The same config builds on a CPU, where ``AmpOptimWrapper`` refuses to be built."""
-    optimizer = dict(type='SGD', lr=0.1)
-    cfg = dict(type='AutoAmpOptimWrapper', optimizer=optimizer, accumulative_counts=4)
-    wrapper = build_optim_wrapper(torch.nn.Linear(1, 1), dict(cfg))
-    assert wrapper._accumulative_counts == 4
-    if not torch.cuda.is_available():
-        assert type(wrapper) is OptimWrapper
-    built = {}
-    module = 'tresnet_mm.engine.auto_amp_optim_wrapper'
-    monkeypatch.setattr(f'{module}.get_device', lambda: 'cuda')
-    monkeypatch.setattr(f'{module}.AmpOptimWrapper', lambda **kwargs: built.update(kwargs))
-    build_optim_wrapper(torch.nn.Linear(1, 1), dict(cfg, dtype='bfloat16'))
-    assert (built['dtype'], built['loss_scale'], built['accumulative_counts']) == \
-        ('bfloat16', 'dynamic', 4)

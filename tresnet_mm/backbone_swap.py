@@ -10,6 +10,7 @@ import torch
 from mmengine.config import Config, ConfigDict
 
 from .models import TResNet
+from .models.input_format import UNIT_RGB
 
 #: Backbones that are read as a ResNet of their depth is: the same stages, channels and strides.
 RESNETS = ('ResNet', 'ResNetV1d', 'ResNeXt', 'Res2Net', 'ResNeSt')
@@ -204,7 +205,7 @@ def _is_dropped(key: str, value: Any) -> bool:
 
 
 def _preprocessor(old: dict) -> dict:
-    changes = dict(mean=[0, 0, 0], std=[255, 255, 255], bgr_to_rgb=True)
+    changes = copy.deepcopy(UNIT_RGB)
     if old.get('rgb_to_bgr'):
         changes['rgb_to_bgr'] = False
     return changes

@@ -165,3 +165,15 @@ def test_a_fused_convolution_by_winograds_algorithm(activation, memory_format):
             assert conv._lifted is not None
             conv.weight.mul_(0.5)  # the second time it has to follow
     assert copy.deepcopy(conv)._lifted is None
+
+
+@pytest.mark.parametrize('size', [(8, 8), (1, 1), (1, 6)])
+@pytest.mark.parametrize('channels', [1, 5])
+def test_a_residual_of_another_layout_is_added_all_the_same(channels, size):
+    conv, x = FusedConv2d(nn.Conv2d(3, channels, 3, padding=1)), torch.randn(2, 3, *size)
+    plain = torch.randn(2, channels, *size)
+    with torch.no_grad():
+        expected = (nn.Conv2d.forward(conv, x) + plain).relu()
+        for residual in (plain.clone(), plain.clone(memory_format=torch.channels_last),
+                         plain.transpose(2, 3).contiguous().transpose(2, 3)):
+            assert_close([conv(x, residual)], [expected], 2e-5)

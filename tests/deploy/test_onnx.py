@@ -12,7 +12,8 @@ from mmengine.structures import BaseDataElement
 from torch import nn
 
 from tresnet_mm.deploy import OnnxModel, export_onnx, with_onnx_model
-from tresnet_mm.deploy.onnx_export import DetectorGraph, build_graph
+from tresnet_mm.deploy.detector_graph import DetectorGraph
+from tresnet_mm.deploy.onnx_export import build_graph
 
 BACKBONE = dict(type='TResNet', arch=dict(depths=(1, 1, 1, 1), width=0.125))
 CHANNELS = [8, 16, 128, 256]

@@ -45,8 +45,24 @@ def test_file_round_trip(tmp_path):
     assert json.loads(path.read_text())['images'] == 7
     with pytest.raises(ValueError, match="no threshold for .'d'"):
         load_thresholds(path, 3, ['a', 'b', 'd'])
-    with pytest.raises(FileNotFoundError):
+    with pytest.raises(FileNotFoundError, match='thresholds file .*none.json does not exist'):
         load_thresholds(tmp_path / 'none.json', 3)
+
+
+@pytest.mark.parametrize('content, message', [
+    ('{"classes": ["a"], ', 'is no file of thresholds'),
+    ('[0.5]', 'is no file of thresholds'),
+    ('{"thresholds": [0.5]}', 'is no file of thresholds'),
+    ('{"classes": ["a", "b"], "thresholds": [0.5]}', 'holds 1 thresholds for 2 classes'),
+    ('{"classes": ["a", "b"], "thresholds": [0.5, 0.5]}', "t.json' hold 2 values, .* 3 classes"),
+    ('{"classes": ["a", "b", "c"], "thresholds": [0.5, 0.5, 2]}', r'in \[0, 1\], got .*t.json'),
+])
+def test_files_that_cannot_be_used_are_named(content, message, tmp_path):
+    path = tmp_path / 't.json'
+    path.write_text(content)
+    with pytest.raises(ValueError, match=message) as caught:
+        load_thresholds(path, 3)
+    assert 't.json' in str(caught.value)
 
 
 def test_tool_improves_f1(tmp_path, repo_root):

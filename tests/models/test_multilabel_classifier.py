@@ -7,6 +7,7 @@ from mmengine.dataset import pseudo_collate
 from mmengine.registry import MODELS
 from mmengine.structures import BaseDataElement
 
+from tresnet_mm.evaluation import save_thresholds
 from tresnet_mm.models import MultiLabelClassifier, MultiLabelTTAModel
 
 TINY = dict(type='TResNet', arch=dict(depths=(1, 1, 1, 1), width=0.125,
@@ -94,6 +95,24 @@ def test_scores_do_not_depend_on_padding_of_the_head(model):
     assert seen[0].tolist() == [[[True, True, False, False]] * 2, [[True] * 4] * 2]
     model(**model.data_preprocessor(batch((64, 64))), mode='predict')
     assert seen[1] is None
+
+
+def test_the_image_that_brings_nan_into_a_batch_is_named(model):
+    """In training the batch's statistics spread it over all images."""
+    data = model.data_preprocessor(batch(*[(64, 64)] * 12))
+    data['inputs'][9, 0, 5, 5] = float('inf')
+    with pytest.raises(ValueError, match='for 12 of 12 images .* infinite pixels in 9.jpg$'):
+        model.train()(**data, mode='loss')
+
+
+def test_thresholds_from_a_file(tmp_path):
+    save_thresholds(tmp_path / 't.json', [0.25, 0.5, 0.75], ['a', 'b', 'c'])
+    head = dict(HEADS['linear'], thresholds=str(tmp_path / 't.json'))
+    assert MultiLabelClassifier(TINY, head).head.thresholds.tolist() == [0.25, 0.5, 0.75]
+    with pytest.raises(ValueError, match="t.json' hold 3 values, but there are 4 classes"):
+        MultiLabelClassifier(TINY, dict(head, num_classes=4))
+    with pytest.raises(FileNotFoundError, match='no.json does not exist'):
+        MultiLabelClassifier(TINY, dict(head, thresholds='no.json'))
 
 
 def test_class_count_of_data_and_head(model):

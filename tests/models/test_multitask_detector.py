@@ -13,7 +13,7 @@ from mmengine.runner.checkpoint import get_state_dict, load_state_dict
 from mmengine.structures import InstanceData
 
 from tresnet_mm.models import MultiLabelClassifier, MultiTaskTTAModel
-from tresnet_mm.models.multitask_detector import image_labels, rescore_boxes
+from tresnet_mm.models.multitask_detector import image_labels
 
 CLASSES = 3
 PREPROCESSOR = dict(type='DetDataPreprocessor', mean=[0.] * 3, std=[255.] * 3, bgr_to_rgb=True,
@@ -243,28 +243,6 @@ def test_image_labels():
     assert image_labels(sample, 4).tolist() == [0, 0, 0, 0]
 
 
-def test_rescoring_mixes_and_sorts():
-    boxes = InstanceData(scores=torch.tensor([0.9, 0.5, 0.4]), labels=torch.tensor([0, 1, 0]),
-                         bboxes=torch.arange(12.).view(3, 4))
-    result = rescore_boxes(boxes, torch.tensor([0.1, 0.9]), 0.5)
-    expected = torch.tensor([0.5 * 0.9, 0.9 * 0.1, 0.4 * 0.1]).sqrt()
-    torch.testing.assert_close(result.scores, expected)
-    assert result.labels.tolist() == [1, 0, 0] and result.bboxes[0].tolist() == [4, 5, 6, 7]
-
-
-def test_rescoring_is_off_by_default_and_keeps_the_boxes():
-    data = batch((64, 64))
-    plain = build().eval()
-    rescored = build(rescore=0.5).eval()
-    rescored.load_state_dict(plain.state_dict())
-    with torch.no_grad():
-        a = plain.test_step(copy.deepcopy(data))[0]
-        b = rescored.test_step(copy.deepcopy(data))[0]
-    expected = (a.pred_instances.scores * a.pred_scores[a.pred_instances.labels]).sqrt()
-    torch.testing.assert_close(b.pred_instances.scores, expected.sort(descending=True).values)
-    assert b.pred_instances.bboxes.sum() == pytest.approx(a.pred_instances.bboxes.sum())
-
-
 def test_attributes_of_the_detector():
     model = build()
     assert model.bbox_head is model.detector.bbox_head and model.with_neck
@@ -301,13 +279,17 @@ def test_views_are_merged_for_both_tasks():
 
 
 @pytest.mark.parametrize('kwargs, message', [
-    (dict(rescore=1.5), r'rescore must lie in \[0, 1\], got 1.5'),
     (dict(train_detector=False, train_image_head=False), 'both False'),
     (dict(head=dict(IMAGE_HEAD, num_classes=7)), 'detector has 3 classes, .* image head has 7'),
 ])
 def test_wrong_arguments(kwargs, message):
     with pytest.raises(ValueError, match=message):
         build(**kwargs)
+
+
+def test_an_option_that_does_not_exist_is_an_error():
+    with pytest.raises(TypeError, match="unexpected keyword argument 'rescore'"):
+        build(rescore=0.2)
 
 
 def test_detector_without_backbone():

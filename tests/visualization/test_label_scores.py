@@ -43,6 +43,12 @@ def test_labels_are_ordered_and_true_ones_always_listed() -> None:
     assert [colour for colour, _ in bars(picture, 100, 3)] == [RED, RED, YELLOW]
 
 
+def test_unknown_labels_are_neither_right_nor_wrong() -> None:
+    scores, targets = np.array([0.9, 0.8, 0.7, 0.1]), np.array([1, 0, -1, -1])
+    picture = draw_label_scores(IMAGE, scores, NAMES, targets, top=4, width=200)
+    assert [colour for colour, _ in bars(picture, 100, 4)] == [GREEN, RED, GREY, GREY]
+
+
 def test_without_truth_predictions_are_green() -> None:
     picture = draw_label_scores(IMAGE, np.array([0.9, 0.2, 0.1, 0.0]), NAMES, top=2, width=200)
     assert [colour for colour, _ in bars(picture, 100, 2)] == [GREEN, GREY]

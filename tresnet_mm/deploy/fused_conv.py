@@ -4,9 +4,9 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from tresnet_mm.models.layers.fast_conv import winograd_fits, winograd_pays
-from tresnet_mm.models.layers.memory_format import channels_come_last, format_like
-from tresnet_mm.models.layers.winograd import convolve, lift_weight
+from ..models.layers.fast_conv import winograd_fits, winograd_pays
+from ..models.layers.memory_format import format_like
+from ..models.layers.winograd import convolve, lift_weight
 
 #: Activations of `FusedConv2d`, by their names in oneDNN.
 ACTIVATIONS = ('none', 'relu', 'leaky_relu')
@@ -93,13 +93,13 @@ class FusedConv2d(nn.Conv2d):
     def _onednn(self, x: Tensor, residual: Tensor | None) -> Tensor:
         geometry = self.padding, self.stride, self.dilation, self.groups
         weight = self._packed_weight(x, geometry)
-        if residual is not None and residual.stride() == _strides_like(x, residual):
+        if residual is not None:
             return torch.ops.mkldnn._convolution_pointwise_.binary(
-                residual, x, weight, self.bias, *geometry, 'add', 1.0, 'relu', [], '')
+                format_like(residual, x), x, weight, self.bias, *geometry, 'add', 1.0, 'relu', [],
+                '')
         scalars = [self.slope] if self.activation == 'leaky_relu' else []
-        y = torch.ops.mkldnn._convolution_pointwise(
+        return torch.ops.mkldnn._convolution_pointwise(
             x, weight, self.bias, *geometry, self.activation, scalars, '')
-        return y if residual is None else y.add_(residual).relu_()
 
     def _packed_weight(self, x: Tensor, geometry: tuple) -> Tensor:
         """The weight in the layout that oneDNN prefers for ``x``, packed again if that changed.
@@ -121,11 +121,3 @@ class FusedConv2d(nn.Conv2d):
         if self._lifted is None or self._lifted[0] != state:
             self._lifted = state, list(lift_weight(self.weight.detach()))
         return self._lifted[1]
-
-
-def _strides_like(x: Tensor, other: Tensor) -> tuple[int, ...]:
-    """Strides of ``other``, were it dense in the memory format of ``x``."""
-    _, c, h, w = other.shape
-    if channels_come_last(x):
-        return h * w * c, 1, w * c, c
-    return c * h * w, h * w, w, 1

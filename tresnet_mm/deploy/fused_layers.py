@@ -4,7 +4,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from tresnet_mm.models.layers import SqueezeExcite
+from ..models.layers import SqueezeExcite
 
 
 class FusedBlock(nn.Module):

@@ -10,6 +10,8 @@ from mmengine.registry import MODELS
 from mmengine.structures import BaseDataElement, InstanceData
 from torch import Tensor
 
+from ..models.input_format import image_preprocessor
+
 
 @MODELS.register_module()
 class OnnxModel(BaseModel):
@@ -81,8 +83,7 @@ def with_onnx_model(cfg: Config, file: str) -> Config:
     cfg = cfg.copy()
     preprocessor = cfg.model.get('data_preprocessor') or cfg.get('data_preprocessor')
     if preprocessor is None:  # MultiLabelClassifier's own
-        preprocessor = dict(
-            type='ImgDataPreprocessor', mean=[0] * 3, std=[255] * 3, bgr_to_rgb=True)
+        preprocessor = image_preprocessor()
     cfg.model = ConfigDict(type='OnnxModel', file=file, data_preprocessor=preprocessor)
     cfg.load_from = None
     cfg.custom_hooks = [hook for hook in cfg.get('custom_hooks', ())

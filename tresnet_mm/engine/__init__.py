@@ -1,7 +1,6 @@
 """Hooks and switches that mmengine lacks."""
 
-from .auto_amp_optim_wrapper import build_auto_amp_optim_wrapper
-from .autocast_optim_wrapper import AutocastOptimWrapper
+from .autocast_optim_wrapper import AutocastOptimWrapper, build_auto_amp_optim_wrapper
 from .best_weights_hook import BestWeightsHook
 from .fast_runner import FastRunner
 from .one_cycle_from_lr import OneCycleFromLR

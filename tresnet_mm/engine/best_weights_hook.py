@@ -10,6 +10,7 @@ from mmengine.model import is_model_wrapper
 from mmengine.registry import HOOKS
 from mmengine.runner import Runner, save_checkpoint
 from mmengine.runner.checkpoint import get_state_dict, weights_to_cpu
+from torch import nn
 
 from .plain_and_ema_eval_hook import ema_key, find_ema_hook
 
@@ -29,7 +30,7 @@ class BestWeightsHook(Hook):
 
     Args:
         metric: Name of the metric for the plain weights; greater is better. The one for the
-            averaged weights is found by :func:`ema_key`, where it is reported.
+            averaged weights is found by `ema_key`, where it is reported.
     """
 
     priority = 'VERY_LOW'
@@ -95,7 +96,7 @@ class BestWeightsHook(Hook):
         runner.logger.info(f'Best {self.metric} so far: {score:.4f} ({weights} weights), in {name}')
 
     @staticmethod
-    def _model(runner: Runner, weights: str):
+    def _model(runner: Runner, weights: str) -> nn.Module:
         if weights == 'ema':
             return find_ema_hook(runner).ema_model.module
         return runner.model.module if is_model_wrapper(runner.model) else runner.model

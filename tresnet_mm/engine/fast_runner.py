@@ -1,4 +1,4 @@
-"""A runner that prepares its model for speed."""
+"""A runner that applies a config's ``speed``: memory format and compiler."""
 
 import torch
 from mmengine.logging import print_log
@@ -6,22 +6,29 @@ from mmengine.registry import RUNNERS
 from mmengine.runner import Runner
 from torch import nn
 
-from tresnet_mm.models import TResNet
+from ..models import TResNet
 
 
 @RUNNERS.register_module()
 class FastRunner(Runner):
-    """mmengine's runner with the memory format and the compiler set by the config's ``speed``.
+    """mmengine's runner that applies the config's ``speed`` to the model, and is no other without.
 
     ``speed=dict(channels_last=True)`` lays the weights out as ``torch.channels_last``, which the
     features then follow: faster with mixed precision on a GPU, and on most CPUs.
     ``speed=dict(compile=True)`` compiles every TResNet by ``torch.compile`` (heads and losses
     depend on the data and would only break the graph); a dict gives arguments to it.
+
+    Raises:
+        ValueError: When the model is wrapped, if there is no TResNet to compile, or ``speed`` has
+            another key.
     """
 
     def wrap_model(self, model_wrapper_cfg: dict | None, model: nn.Module) -> nn.Module:
         """Prepare the model, before a data-parallel wrapper copies the layout of its weights."""
         speed = self.cfg.get('speed') or {}
+        unknown = sorted(set(speed) - {'channels_last', 'compile'})
+        if unknown:
+            raise ValueError(f'speed has channels_last and compile, not {", ".join(unknown)}')
         if speed.get('channels_last'):
             model = model.to(memory_format=torch.channels_last)
             print_log('weights laid out as channels_last', logger='current')

@@ -1,5 +1,7 @@
 """One-cycle schedule whose peak is the optimiser's own learning rate."""
 
+from typing import Any
+
 from mmengine.optim import OneCycleLR, OptimWrapper
 from mmengine.registry import PARAM_SCHEDULERS
 from torch.optim import Optimizer
@@ -18,10 +20,14 @@ class OneCycleFromLR(OneCycleLR):
 
     Args:
         optimizer: The optimiser, its groups holding the peak learning rates.
-        **kwargs: Arguments of :class:`mmengine.optim.OneCycleLR` but ``eta_max``.
+        *args: Arguments of mmengine's ``OneCycleLR``.
+        **kwargs: The same by name, but for ``eta_max``.
+
+    Raises:
+        ValueError: If ``eta_max`` is given.
     """
 
-    def __init__(self, optimizer: Optimizer | OptimWrapper, *args, **kwargs) -> None:
+    def __init__(self, optimizer: Optimizer | OptimWrapper, *args: Any, **kwargs: Any) -> None:
         if 'eta_max' in kwargs:
             raise ValueError(
                 'OneCycleFromLR takes its peak from the optimizer: set optimizer.lr '

@@ -1,4 +1,6 @@
 """Evaluation of TResNet models."""
+
+from ..thresholds import load_thresholds, save_thresholds
 from .dump_multilabel_scores import DumpMultiLabelScores
 from .multilabel_metric import (
     MultiLabelMetric,
@@ -6,9 +8,15 @@ from .multilabel_metric import (
     multilabel_scores,
     precision_recall_f1,
 )
-from .thresholds import best_f1_thresholds, load_thresholds, save_thresholds
+from .thresholds import best_f1_thresholds
 
 __all__ = [
-    'DumpMultiLabelScores', 'MultiLabelMetric', 'average_precision', 'best_f1_thresholds',
-    'load_thresholds', 'multilabel_scores', 'precision_recall_f1', 'save_thresholds'
+    'DumpMultiLabelScores',
+    'MultiLabelMetric',
+    'average_precision',
+    'best_f1_thresholds',
+    'load_thresholds',
+    'multilabel_scores',
+    'precision_recall_f1',
+    'save_thresholds',
 ]

@@ -1,4 +1,5 @@
 """Write the scores and targets of an evaluation to a file."""
+
 from pathlib import Path
 
 import numpy as np
@@ -10,20 +11,24 @@ from .multilabel_metric import MultiLabelMetric, class_names, stack_results
 
 @METRICS.register_module()
 class DumpMultiLabelScores(MultiLabelMetric):
-    """Collect as :class:`MultiLabelMetric` does, and write instead of measuring.
+    """Collect as `MultiLabelMetric` does, and write instead of measuring.
 
     The ``.npz`` holds ``scores`` (N, C) float32, ``targets`` (N, C) int8 of 1, 0 and -1,
     ``classes`` (C,) and ``images`` (N,) strings, in the order of the dataset.
 
     Args:
-        out_file: path that ends with ``.npz``; its folder is made.
-        collect_device: see ``BaseMetric``.
-        collect_dir: see ``BaseMetric``.
+        out_file: Path that ends with ``.npz``; its folder is made.
+        collect_device: See ``BaseMetric``.
+        collect_dir: See ``BaseMetric``.
+
+    Raises:
+        ValueError: If the file is no ``.npz``.
     """
 
     default_prefix = 'scores'
 
-    def __init__(self, out_file: str, collect_device: str = 'cpu', collect_dir: str | None = None):
+    def __init__(self, out_file: str, collect_device: str = 'cpu',
+                 collect_dir: str | None = None) -> None:
         super().__init__(collect_device=collect_device, collect_dir=collect_dir)
         self.out_file = Path(out_file)
         if self.out_file.suffix != '.npz':

@@ -1,4 +1,5 @@
 """Multi-label measures: mAP, and precision, recall and F1 per class and overall."""
+
 from collections.abc import Sequence
 from typing import Any, Literal
 
@@ -7,7 +8,7 @@ from mmengine.evaluator import BaseMetric
 from mmengine.logging import print_log
 from mmengine.registry import METRICS
 
-from .thresholds import Thresholds, load_thresholds
+from ..thresholds import Thresholds, load_thresholds
 
 EmptyClasses = Literal['skip', 'zero']
 
@@ -50,10 +51,10 @@ def precision_recall_f1(predicted: np.ndarray, targets: np.ndarray,
     Precision is 0 where nothing is predicted. Unknown targets count neither way.
 
     Args:
-        predicted: boolean (N, C).
+        predicted: Boolean (N, C).
         targets: (N, C) of 1, 0 and -1 (unknown).
-        empty_classes: whether classes without positives are left out of the per-class means
-            (``skip``) or count as 0 (``zero``). The overall figures always count their false
+        empty_classes: Whether classes without positives are left out of the per-class means
+            ('skip') or count as 0 ('zero'). The overall figures always count their false
             alarms.
 
     Returns:
@@ -87,17 +88,26 @@ def multilabel_scores(scores: np.ndarray, targets: np.ndarray, thresholds: Thres
     Args:
         scores: (N, C) probabilities.
         targets: (N, C) of 1 present, 0 absent, -1 unknown (left out).
-        thresholds: a class is predicted where ``score > threshold``; see
-            :func:`load_thresholds` for the forms.
-        top_k: also measure predicting the ``top_k`` classes of highest score (the first of equal
+        thresholds: A class is predicted where ``score > threshold``; see
+            `load_thresholds` for the forms.
+        top_k: Also measure predicting the ``top_k`` classes of highest score (the first of equal
             ones) whatever the score; None leaves that out.
-        empty_classes: see :func:`precision_recall_f1`; holds for the mAP too.
+        empty_classes: See `precision_recall_f1`; holds for the mAP too.
 
     Returns:
-        ``mAP``, the names of :func:`precision_recall_f1`, and these with ``_top{k}`` appended.
+        ``mAP``, the names of `precision_recall_f1`, and these with ``_top{k}`` appended.
 
     Raises:
-        ValueError: shapes that differ, NaN scores, or targets other than 1, 0 and -1.
+        ValueError: If shapes differ, scores are NaN, or targets are other than 1, 0 and -1.
+
+    Examples:
+        >>> import numpy as np
+        >>> from tresnet_mm.evaluation import multilabel_scores
+        >>> scores = np.array([[0.9, 0.2], [0.3, 0.6], [0.8, 0.1]])
+        >>> targets = np.array([[1, 0], [0, 1], [0, -1]])  # -1: unknown
+        >>> result = multilabel_scores(scores, targets, thresholds=0.5, top_k=None)
+        >>> print(*(f'{key} {result[key]:.1f}' for key in ('mAP', 'OP', 'OR')))
+        mAP 100.0 OP 66.7 OR 100.0
     """
     _check(scores, targets, empty_classes)
     ap = average_precision(scores, targets)
@@ -137,23 +147,35 @@ def _check(scores: np.ndarray, targets: np.ndarray, empty_classes: str) -> None:
 
 @METRICS.register_module()
 class MultiLabelMetric(BaseMetric):
-    """Multi-label measures of a data set, see :func:`multilabel_scores`.
+    """Multi-label measures of a data set, see `multilabel_scores`.
 
     Keeps the scores (float32) and targets (int8) of each image, nothing else. In a distributed
     run the images a sampler adds to even out the ranks are dropped again, so the result is that of
     one process.
 
     Args:
-        thresholds: as in :func:`multilabel_scores`.
-        top_k: as in :func:`multilabel_scores`.
-        empty_classes: what happens to classes without positives: ``skip`` leaves them out and
-            says so in the log, ``zero`` counts their AP, precision and recall as 0.
-        skip_unlabelled: leave images without any positive out, as the COCO protocol does; for
+        thresholds: As in `multilabel_scores`.
+        top_k: As in `multilabel_scores`.
+        empty_classes: What happens to classes without positives: 'skip' leaves them out and
+            says so in the log, 'zero' counts their AP, precision and recall as 0.
+        skip_unlabelled: Leave images without any positive out, as the COCO protocol does; for
             data sets that keep them, such as mmdet's.
-        classwise: print a table of each class's AP, thresholded precision and recall.
-        collect_device: see ``BaseMetric``.
-        prefix: see ``BaseMetric``.
-        collect_dir: see ``BaseMetric``.
+        classwise: Print a table of each class's AP, thresholded precision and recall.
+        collect_device: See ``BaseMetric``.
+        prefix: See ``BaseMetric``.
+        collect_dir: See ``BaseMetric``.
+
+    Examples:
+        >>> import torch
+        >>> from tresnet_mm.evaluation import MultiLabelMetric
+        >>> metric = MultiLabelMetric(classwise=False, top_k=None)
+        >>> metric.dataset_meta = dict(classes=('cat', 'dog'))
+        >>> metric.process({}, [
+        ...     dict(pred_scores=torch.tensor([0.9, 0.2]), gt_labels=torch.tensor([1, 0])),
+        ...     dict(pred_scores=torch.tensor([0.3, 0.4]), gt_labels=torch.tensor([0, 1]))])
+        >>> result = metric.evaluate(size=2)
+        >>> result['multi-label/mAP'], result['multi-label/OR']
+        (100.0, 50.0)
     """
 
     default_prefix = 'multi-label'
@@ -161,7 +183,7 @@ class MultiLabelMetric(BaseMetric):
     def __init__(self, thresholds: Thresholds = 0.5, top_k: int | None = 3,
                  empty_classes: EmptyClasses = 'skip', skip_unlabelled: bool = False,
                  classwise: bool = True, collect_device: str = 'cpu', prefix: str | None = None,
-                 collect_dir: str | None = None):
+                 collect_dir: str | None = None) -> None:
         super().__init__(collect_device, prefix, collect_dir)
         self.thresholds = thresholds
         self.top_k = top_k
@@ -173,7 +195,7 @@ class MultiLabelMetric(BaseMetric):
         """Store ``pred_scores`` and ``gt_labels`` of a batch.
 
         Raises:
-            ValueError: a field is missing, or numbers of classes or targets do not fit.
+            ValueError: If a field is missing, or numbers of classes or targets do not fit.
         """
         for sample in data_samples:
             name = str(sample.get('img_path') or sample.get('img_id', 'an image'))
@@ -227,7 +249,7 @@ def class_names(dataset_meta: dict | None, num_classes: int) -> list[str]:
     """Class names from the dataset's metainfo, or the indices where it has none.
 
     Raises:
-        ValueError: the dataset has another number of classes than the scores.
+        ValueError: If the dataset has another number of classes than the scores.
     """
     classes = (dataset_meta or {}).get('classes')
     if classes is None:

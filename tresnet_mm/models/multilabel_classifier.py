@@ -1,4 +1,5 @@
 """Image classifier with any number of labels per image."""
+
 from collections.abc import Sequence
 
 from mmengine.model import BaseModel
@@ -7,10 +8,11 @@ from mmengine.structures import BaseDataElement
 from torch import Tensor
 
 from ..checkpoint import adapt_model_state_dict, recorded_classes
-from .heads.multilabel_head import valid_cells
+from .heads import build_image_head
+from .input_format import image_preprocessor
 from .layers import norm_form
 
-Modes = ('tensor', 'loss', 'predict')
+MODES = ('tensor', 'loss', 'predict')
 
 
 @MODELS.register_module()
@@ -18,12 +20,12 @@ class MultiLabelClassifier(BaseModel):
     """Backbone, optional neck, and an image-level head.
 
     Args:
-        backbone: config of any MMEngine backbone that returns a tuple of feature maps.
-        head: config of :class:`MultiLabelLinearHead`, :class:`MLDecoderHead` or another
-            :class:`MultiLabelHead`. ``in_channels`` may be left out for a backbone that has
-            ``out_channels`` (as :class:`TResNet` does) and no neck.
-        neck: config of a module between the two.
-        data_preprocessor: config; default: MMEngine's ``ImgDataPreprocessor`` from BGR images to
+        backbone: Config of any MMEngine backbone that returns a tuple of feature maps.
+        head: Config of `MultiLabelLinearHead`, `MLDecoderHead` or another `MultiLabelHead`.
+            ``in_channels`` may be left out for a backbone that has ``out_channels`` (as `TResNet`
+            does) and no neck; ``thresholds`` may be the file of `save_thresholds`.
+        neck: Config of a module between the two.
+        data_preprocessor: Config; default: MMEngine's ``ImgDataPreprocessor`` from BGR images to
             RGB in [0, 1], which TResNet's published weights expect.
         init_cfg: MMEngine initialisation config.
 
@@ -35,10 +37,10 @@ class MultiLabelClassifier(BaseModel):
     dataset_meta: dict | None = None
 
     def __init__(self, backbone: dict, head: dict, neck: dict | None = None,
-                 data_preprocessor: dict | None = None, init_cfg: dict | list | None = None):
+                 data_preprocessor: dict | None = None,
+                 init_cfg: dict | list | None = None) -> None:
         if data_preprocessor is None:
-            data_preprocessor = dict(type='ImgDataPreprocessor', mean=[0.] * 3, std=[255.] * 3,
-                                     bgr_to_rgb=True)
+            data_preprocessor = image_preprocessor()
         super().__init__(data_preprocessor, init_cfg)
         self.backbone = MODELS.build(backbone)
         self.neck = None if neck is None else MODELS.build(neck)
@@ -55,23 +57,24 @@ class MultiLabelClassifier(BaseModel):
 
         Args:
             inputs: (N, 3, H, W), preprocessed.
-            data_samples: one per image; ``loss`` needs ``gt_labels`` (num_classes,) in them, see
-                :meth:`MultiLabelHead.loss`. If None, ``predict`` makes empty ones.
-            mode: ``tensor`` returns logits (N, num_classes); ``loss`` a dict with ``loss_mlc``;
-                ``predict`` the data samples with ``pred_scores`` (num_classes,) probabilities.
+            data_samples: One per image; ``loss`` needs ``gt_labels`` (num_classes,) in them, see
+                `MultiLabelHead.loss`. If None, ``predict`` makes empty ones.
+            mode: 'tensor' returns logits (N, num_classes); 'loss' a dict with ``loss_mlc``;
+                'predict' the data samples with ``pred_scores`` (num_classes,) probabilities.
+
+        Raises:
+            ValueError: If the mode is unknown, or as `MultiLabelHead.loss`.
         """
-        if mode not in Modes:
-            raise ValueError(f'mode must be one of {Modes}, got {mode!r}')
+        if mode not in MODES:
+            raise ValueError(f'mode must be one of {MODES}, got {mode!r}')
         feats = self.extract_feat(inputs)
-        last = feats if isinstance(feats, Tensor) else feats[-1]
-        valid = valid_cells(data_samples, inputs.shape[-2:], last.shape[-2:])
         if mode == 'tensor':
-            return self.head(feats, valid)
+            return self.head.logits(feats, data_samples, inputs)
         if mode == 'loss':
-            return self.head.loss(feats, data_samples, valid)
+            return self.head.loss(feats, data_samples, inputs)
         if data_samples is None:
             data_samples = [BaseDataElement() for _ in inputs]
-        return self.head.predict(feats, data_samples, valid)
+        return self.head.predict(feats, data_samples, inputs)
 
     def _load_from_state_dict(self, state_dict: dict, prefix: str, local_metadata: dict,
                               *args) -> None:
@@ -80,14 +83,3 @@ class MultiLabelClassifier(BaseModel):
         if classes := recorded_classes(local_metadata):
             self.dataset_meta = dict(classes=classes)
         super()._load_from_state_dict(state_dict, prefix, local_metadata, *args)
-
-
-def build_image_head(head: dict, backbone=None):
-    """Build an image-level head whose ``in_channels`` default to the backbone's last stage."""
-    if backbone is not None and 'in_channels' not in head:
-        channels = getattr(backbone, 'out_channels', None)
-        if channels is None:
-            raise ValueError(f'head needs in_channels: {type(backbone).__name__} does not say '
-                             'how many channels its last stage has')
-        head = dict(head, in_channels=list(channels)[-1])
-    return MODELS.build(head)

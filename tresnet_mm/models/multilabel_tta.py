@@ -1,4 +1,5 @@
 """Test-time augmentation for image-level labels."""
+
 from collections.abc import Sequence
 
 import torch
@@ -19,7 +20,7 @@ class MultiLabelTTAModel(BaseTTAModel):
         """Merge the views of each image.
 
         Args:
-            data_samples_list: per image, the predictions of its views.
+            data_samples_list: Per image, the predictions of its views.
 
         Returns:
             Per image the first view's sample with the mean ``pred_scores`` and, where the head

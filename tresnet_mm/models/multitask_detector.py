@@ -1,18 +1,19 @@
 """Any mmdet detector and an image-level head on one backbone."""
+
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from typing import Any
 
 import torch
 from mmdet.registry import MODELS as DETECTORS
 from mmengine.model import BaseModel
 from mmengine.registry import MODELS
-from mmengine.structures import BaseDataElement, InstanceData
+from mmengine.structures import BaseDataElement
 from torch import Tensor, nn
 
 from ..checkpoint import adapt_model_state_dict
-from .heads.multilabel_head import valid_cells
+from .heads import build_image_head
 from .layers import norm_form
-from .multilabel_classifier import build_image_head
 
 
 @MODELS.register_module()
@@ -25,33 +26,29 @@ class MultiTaskDetector(BaseModel):
 
     The state dict has the detector's own keys and ``image_head.*``. A detector's checkpoint
     therefore loads into its part, and this model's checkpoint into the plain detector; the
-    checkpoint of a :class:`MultiLabelClassifier` loads into backbone and image head. Attributes
+    checkpoint of a `MultiLabelClassifier` loads into backbone and image head. Attributes
     that this class lacks, such as ``bbox_head``, are the detector's.
 
     Args:
-        detector: config of any mmdet detector; its ``data_preprocessor`` serves both tasks.
-        image_head: config of a :class:`MultiLabelHead` with as many classes as the detector;
-            reads the last feature map of the backbone. ``in_channels`` may be left out for a
-            backbone that has ``out_channels``.
-        detector_loss_weight: factor on every loss of the detector.
-        image_loss_weight: factor on the image head's ``loss_mlc``.
-        rescore: weight a in [0, 1] of the image score p of a box's class in its new score
-            ``s ** (1 - a) * p ** a``; 0 leaves the boxes alone.
-        train_detector: if False, the detector with its backbone is frozen (norm statistics too)
+        detector: Config of any mmdet detector; its ``data_preprocessor`` serves both tasks.
+        image_head: Config of a `MultiLabelHead` with as many classes as the detector; reads the
+            last feature map of the backbone. ``in_channels`` may be left out for a backbone that
+            has ``out_channels``; ``thresholds`` may be the file of `save_thresholds`.
+        detector_loss_weight: Factor on every loss of the detector.
+        image_loss_weight: Factor on the image head's ``loss_mlc``.
+        train_detector: If False, the detector with its backbone is frozen (norm statistics too)
             and only the image head learns.
-        train_image_head: if False, the image head is frozen and gives no loss.
+        train_image_head: If False, the image head is frozen and gives no loss.
         init_cfg: MMEngine initialisation config.
 
     Raises:
-        ValueError: arguments out of range, a detector without ``backbone``, or heads that differ
-            in their number of classes.
+        ValueError: If nothing is to be trained, the detector has no ``backbone``, or the heads
+            differ in their number of classes.
     """
 
     def __init__(self, detector: dict, image_head: dict, detector_loss_weight: float = 1.0,
-                 image_loss_weight: float = 1.0, rescore: float = 0.0, train_detector: bool = True,
-                 train_image_head: bool = True, init_cfg: dict | list | None = None):
-        if not 0 <= rescore <= 1:
-            raise ValueError(f'rescore must lie in [0, 1], got {rescore}')
+                 image_loss_weight: float = 1.0, train_detector: bool = True,
+                 train_image_head: bool = True, init_cfg: dict | list | None = None) -> None:
         if not (train_detector or train_image_head):
             raise ValueError('train_detector and train_image_head are both False: nothing learns')
         detector = DETECTORS.build(detector)
@@ -62,7 +59,6 @@ class MultiTaskDetector(BaseModel):
         self.image_head = build_image_head(image_head, detector.backbone)
         self.detector_loss_weight = detector_loss_weight
         self.image_loss_weight = image_loss_weight
-        self.rescore = rescore
         self.train_detector = train_detector
         self.train_image_head = train_image_head
         self._require_same_classes()
@@ -70,7 +66,7 @@ class MultiTaskDetector(BaseModel):
         self.image_head.requires_grad_(train_image_head)
         self.register_state_dict_post_hook(_drop_detector_prefix)
 
-    def __getattr__(self, name: str):
+    def __getattr__(self, name: str) -> Any:
         try:
             return super().__getattr__(name)
         except AttributeError:
@@ -80,7 +76,7 @@ class MultiTaskDetector(BaseModel):
 
     @property
     def head(self) -> nn.Module:
-        """The image-level head, under its name in :class:`MultiLabelClassifier`."""
+        """The image-level head, under its name in `MultiLabelClassifier`."""
         return self.image_head
 
     def train(self, mode: bool = True) -> 'MultiTaskDetector':
@@ -91,16 +87,19 @@ class MultiTaskDetector(BaseModel):
         return self
 
     def forward(self, inputs: Tensor, data_samples: Sequence[BaseDataElement] | None = None,
-                mode: str = 'tensor'):
+                mode: str = 'tensor') -> Any:
         """Run in one of MMEngine's three modes.
 
         Args:
             inputs: (N, 3, H, W), preprocessed.
             data_samples: mmdet's ``DetDataSample``, one per image.
-            mode: ``tensor`` returns the detector's raw output and the image logits
-                (N, num_classes); ``loss`` the losses of both; ``predict`` the data samples with
+            mode: 'tensor' returns the detector's raw output and the image logits
+                (N, num_classes); 'loss' the losses of both; 'predict' the data samples with
                 ``pred_instances``, ``pred_scores`` (num_classes,) and, where they hold ground
                 truth, ``gt_labels``.
+
+        Raises:
+            ValueError: If the mode is unknown.
         """
         if mode == 'loss':
             return self.loss(inputs, data_samples)
@@ -110,8 +109,7 @@ class MultiTaskDetector(BaseModel):
             raise ValueError(f"mode must be 'tensor', 'loss' or 'predict', got {mode!r}")
         with self._backbone_features() as features:
             output = self.detector(inputs, data_samples, mode='tensor')
-        valid = self._valid(inputs, features[0], data_samples)
-        return output, self.image_head(features[0], valid)
+        return output, self.image_head.logits(features[0], data_samples, inputs)
 
     def loss(self, inputs: Tensor, data_samples: Sequence[BaseDataElement]) -> dict:
         """Return the detector's losses under their own names, and ``loss_mlc``.
@@ -130,8 +128,7 @@ class MultiTaskDetector(BaseModel):
                 feats = self.detector.backbone(inputs)
         if self.train_image_head:
             self._set_image_labels(data_samples)
-            valid = self._valid(inputs, feats, data_samples)
-            image_losses = self.image_head.loss(feats, data_samples, valid)
+            image_losses = self.image_head.loss(feats, data_samples, inputs)
             losses.update(_scale_losses(image_losses, self.image_loss_weight))
         return losses
 
@@ -141,19 +138,13 @@ class MultiTaskDetector(BaseModel):
 
         Args:
             inputs: (N, 3, H, W), preprocessed.
-            data_samples: one per image.
-            **kwargs: of the detector's ``predict``, such as ``rescale``.
+            data_samples: One per image.
+            **kwargs: Those of the detector's ``predict``, such as ``rescale``.
         """
         with self._backbone_features() as features:
             results = self.detector.predict(inputs, data_samples, **kwargs)
         self._set_image_labels(results)
-        valid = self._valid(inputs, features[0], results)
-        self.image_head.predict(features[0], results, valid)
-        if self.rescore:
-            for sample in results:
-                sample.pred_instances = rescore_boxes(sample.pred_instances, sample.pred_scores,
-                                                      self.rescore)
-        return results
+        return self.image_head.predict(features[0], results, inputs)
 
     @contextmanager
     def _backbone_features(self) -> Iterator[list]:
@@ -188,19 +179,14 @@ class MultiTaskDetector(BaseModel):
                              f'{self.image_head.num_classes}; both take their labels from the '
                              'same instances')
 
-    @staticmethod
-    def _valid(inputs: Tensor, feats, data_samples) -> Tensor | None:
-        last = feats if isinstance(feats, Tensor) else feats[-1]
-        return valid_cells(data_samples, inputs.shape[-2:], last.shape[-2:])
-
 
 def image_labels(sample: BaseDataElement, num_classes: int) -> Tensor | None:
     """Multi-hot labels (num_classes,) of an image: the classes of all its instances.
 
     Args:
-        sample: with ``gt_instances`` and, optionally, ``ignored_instances`` (crowds), whose
+        sample: With ``gt_instances`` and, optionally, ``ignored_instances`` (crowds), whose
             ``labels`` are class indices.
-        num_classes: number of classes.
+        num_classes: Number of classes.
 
     Returns:
         Float tensor of 0 and 1, or None where the sample holds no ground truth.
@@ -214,22 +200,9 @@ def image_labels(sample: BaseDataElement, num_classes: int) -> Tensor | None:
     return result
 
 
-def rescore_boxes(instances: InstanceData, image_scores: Tensor, weight: float) -> InstanceData:
-    """Mix box scores with the image's score of the box's class, and sort by the result.
-
-    Args:
-        instances: with ``scores`` (n,) in [0, 1] and ``labels`` (n,).
-        image_scores: (num_classes,) probabilities.
-        weight: a in ``s ** (1 - a) * p ** a``.
-    """
-    mixed = instances.scores ** (1 - weight) * image_scores[instances.labels] ** weight
-    instances.scores = mixed
-    return instances[mixed.argsort(descending=True, stable=True)]
-
-
 def _scale_losses(losses: dict, weight: float) -> dict:
     """Multiply the entries that mmengine sums up: those with ``loss`` in their name."""
-    def scale(value):
+    def scale(value: Any) -> Any:
         return [scale(v) for v in value] if isinstance(value, (list, tuple)) else value * weight
 
     return {k: scale(v) if 'loss' in k else v for k, v in losses.items()}

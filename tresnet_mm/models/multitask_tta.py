@@ -1,5 +1,7 @@
 """Test-time augmentation for boxes and image-level labels at once."""
+
 from collections.abc import Sequence
+from typing import Any
 
 import torch
 from mmdet.registry import MODELS as DETECTORS
@@ -13,12 +15,12 @@ class MultiTaskTTAModel(BaseTTAModel):
     """Boxes merged by mmdet's ``DetTTAModel``, image-level probabilities averaged.
 
     Args:
-        tta_cfg: how boxes are merged, see ``DetTTAModel``.
-        **kwargs: ``module`` (a :class:`MultiTaskDetector`) and ``data_preprocessor`` of mmengine's
+        tta_cfg: How boxes are merged, see ``DetTTAModel``.
+        **kwargs: ``module`` (a `MultiTaskDetector`) and ``data_preprocessor`` of mmengine's
             ``BaseTTAModel``.
     """
 
-    def __init__(self, tta_cfg: dict | None = None, **kwargs):
+    def __init__(self, tta_cfg: dict | None = None, **kwargs: Any) -> None:
         super().__init__(**kwargs)
         # built, not inherited: importing mmdet.models takes seconds, which only TTA should cost
         self.box_merger = DETECTORS.build(

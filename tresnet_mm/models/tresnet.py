@@ -2,6 +2,7 @@
 
 from collections import OrderedDict
 
+import torch
 import torch.nn.functional as F
 from mmengine.model import BaseModule, PretrainedInit
 from mmengine.registry import MODELS
@@ -18,6 +19,7 @@ from .layers import (
     checkpoint_block,
     gated_conv2d,
     norm_form,
+    pad_to_cells,
 )
 
 STEM_SLOPE = 1e-2
@@ -206,8 +208,8 @@ class TResNet(BaseModule):
         if min(h, w) < MIN_SIZE:
             raise ValueError(
                 f'TResNet needs images of at least {MIN_SIZE} x {MIN_SIZE} pixels, got {h} x {w}')
-        if h % 4 or w % 4:
-            x = F.pad(x, (0, -w % 4, 0, -h % 4))
+        if h % 4 or w % 4 or torch.jit.is_tracing():  # a traced graph takes other sizes too
+            x = pad_to_cells(x)
         x = self.conv1(self.space_to_depth(x))
         outs = []
         for i, stage in enumerate(self.stages[:max(self.out_indices) + 1]):

@@ -25,7 +25,7 @@ def contact_sheet(
         uint8 (height, width, 3) in RGB.
 
     Raises:
-        ValueError: There are no images, or ``columns`` is less than 1.
+        ValueError: If there are no images, or ``columns`` is less than 1.
     """
     if not images:
         raise ValueError('a contact sheet needs at least one image')

@@ -30,14 +30,15 @@ def draw_label_scores(
     """Draw the highest scores as bars below an image.
 
     A bar is green where the label is predicted and true, red where it is predicted only, yellow
-    where it is true only, grey where it is neither. Without ``targets`` what is predicted is
-    green.
+    where it is true only, grey where it is neither, or where nobody knows (-1). Without
+    ``targets`` what is predicted is green.
 
     Args:
         image: uint8 (H, W, 3) in RGB.
         scores: Probabilities (num_classes,) in [0, 1].
         class_names: One name a class.
-        targets: Multi-hot (num_classes,); true labels are marked ``*`` and always listed.
+        targets: (num_classes,): 1 present, 0 absent, -1 unknown. True labels are marked ``*`` and
+            always listed, unknown ones marked ``?``.
         threshold: Score from which on a label is predicted.
         top: How many labels to list at least.
         width: Width in pixels to which the image is scaled, its aspect ratio kept.
@@ -46,10 +47,11 @@ def draw_label_scores(
         uint8 (height, width, 3) in RGB.
 
     Raises:
-        ValueError: The number of scores, names or targets differs.
+        ValueError: If the number of scores, names or targets differs.
     """
     scores = np.asarray(scores, dtype=float)
     true = np.zeros(len(scores), bool) if targets is None else np.asarray(targets) > 0.5
+    unknown = np.zeros(len(true), bool) if targets is None else np.asarray(targets) < 0
     if not len(scores) == len(class_names) == len(true):
         raise ValueError(
             f'got {len(scores)} scores for {len(class_names)} class names and {len(true)} targets'
@@ -62,9 +64,10 @@ def draw_label_scores(
     draw, font = ImageDraw.Draw(picture), ImageFont.load_default(size=_FONT_SIZE)
     for line, i in enumerate(order):
         y = height + 2 + _LINE * line
-        predicted = scores[i] >= threshold
-        colour = _BAR_COLOURS[bool(predicted), bool(true[i]) or (targets is None and predicted)]
+        predicted = bool(scores[i] >= threshold and not unknown[i])
+        colour = _BAR_COLOURS[predicted, bool(true[i]) or (targets is None and predicted)]
         draw.rectangle((0, y + 1, max(1, round(scores[i] * width)), y + _LINE - 2), fill=colour)
-        text = f'{scores[i]:.2f} {class_names[i]}{" *" if true[i] else ""}'
+        mark = ' *' if true[i] else ' ?' if unknown[i] else ''
+        text = f'{scores[i]:.2f} {class_names[i]}{mark}'
         draw.text((4, y + 1), text, fill=_INK, font=font)
     return np.asarray(picture)

@@ -12,8 +12,8 @@ def read_scalars(file: str | Path) -> list[dict[str, Any]]:
     """The records of mmengine's ``vis_data/scalars.json``, one JSON object a line.
 
     Raises:
-        FileNotFoundError: The file does not exist.
-        ValueError: A line is no JSON.
+        FileNotFoundError: If the file does not exist.
+        ValueError: If a line is no JSON.
     """
     records = []
     for number, line in enumerate(Path(file).read_text().splitlines(), start=1):
@@ -30,12 +30,12 @@ def draw_training_curve(
     """Draw the training loss and validation metrics over the epochs.
 
     Args:
-        records: As :func:`read_scalars` gives them, of a run by epochs.
+        records: As `read_scalars` gives them, of a run by epochs.
         metrics: Keys of validation metrics, such as ``coco/bbox_mAP``.
         out_file: The picture, its format by its suffix.
 
     Raises:
-        ValueError: No record has a loss, or none has one of the metrics.
+        ValueError: If no record has a loss, or none has one of the metrics.
     """
     train = [r for r in records if 'loss' in r and 'iter' in r]
     if not train:

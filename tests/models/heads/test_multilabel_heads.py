@@ -9,8 +9,8 @@ from mmengine.registry import MODELS
 from mmengine.structures import BaseDataElement
 from torch import nn
 
-from tresnet_mm.models.heads import MLDecoderHead, MultiLabelLinearHead
-from tresnet_mm.models.heads.multilabel_head import valid_cells
+from tresnet_mm.models.heads import MLDecoderHead, MultiLabelLinearHead, build_image_head
+from tresnet_mm.models.heads.valid_cells import valid_cells
 
 # ML-Decoder's names of what MLDecoderHead holds; the last column of the published state dict's keys
 PUBLISHED = {
@@ -131,6 +131,8 @@ def test_padding_does_not_change_the_logits(head, size):
     valid = valid_cells(samples(None, **shapes), [s * stride for s in padded.shape[2:]],
                         padded.shape[2:])
     torch.testing.assert_close(head(padded, valid), head(x))
+    batch = torch.zeros(1, 3, *(s * stride for s in padded.shape[2:]))
+    torch.testing.assert_close(head.logits((padded, ), samples(None, **shapes), batch), head(x))
 
 
 def test_unpadded_batches_have_no_mask():
@@ -175,6 +177,28 @@ def test_unknown_labels_are_left_out_of_the_loss(loss):
     assert part < whole
 
 
+@pytest.mark.parametrize('loss', [
+    dict(type='AsymmetricLoss'),
+    dict(type='AsymmetricLoss', ignore_index=None),
+    dict(type='AsymmetricLoss', ignore_index=-2),
+    dict(type='AsymmetricFocalLoss'),
+    dict(type='mmdet.FocalLoss', use_sigmoid=True),
+    dict(type='mmdet.CrossEntropyLoss', use_sigmoid=True),
+    dict(type='mmdet.CrossEntropyLoss', use_sigmoid=True, ignore_index=-1),
+    dict(type='mmdet.CrossEntropyLoss', use_sigmoid=True, ignore_index=-1, avg_non_ignore=True),
+], ids=str)
+def test_a_mean_is_that_of_the_known_labels(loss):
+    head = MultiLabelLinearHead(3, 6, loss=dict(loss, reduction='mean'))
+    x, rows = torch.randn(2, 6, 3, 3), ([1, -1, 1], [0, 1, -1])
+    entries = MODELS.build(dict(loss, reduction='none'))(head(x), torch.tensor(rows).clamp(0, 1))
+    found = head.loss((x, ), samples(*rows))['loss_mlc']
+    torch.testing.assert_close(found, entries[torch.tensor(rows) != -1].mean())
+    gradient, = torch.autograd.grad(found, head.fc.bias)
+    assert gradient.abs().min() > 0
+    nothing = head.loss((x, ), samples([-1] * 3, [-1] * 3))['loss_mlc']
+    assert nothing == 0 and torch.autograd.grad(nothing, head.fc.bias)[0].abs().max() == 0
+
+
 def test_predict_gives_probabilities_also_under_autocast():
     head = MultiLabelLinearHead(5, 6)
     x = torch.randn(2, 6, 3, 3)
@@ -191,9 +215,12 @@ def test_thresholds_give_labels(tmp_path):
     path.write_text(json.dumps(dict(classes=['a', 'b', 'c'], thresholds=[0.1, 0.5, 0.9])))
     x = torch.zeros(1, 6, 2, 2)
     for thresholds, expected in [(str(path), [0]), ([0.6, 0.4, 0.4], [1, 2]), (0.49, [0, 1, 2])]:
-        head = MultiLabelLinearHead(3, 6, thresholds=thresholds)  # scores are all 0.5
+        head = build_image_head(dict(  # scores are all 0.5
+            type='MultiLabelLinearHead', num_classes=3, in_channels=6, thresholds=thresholds))
         nn.init.zeros_(head.fc.bias)
         assert head.predict((x, ), samples(None))[0].pred_labels.tolist() == expected
+    with pytest.raises(TypeError, match="one number or one per class, got '.*thresholds.json'"):
+        MultiLabelLinearHead(3, 6, thresholds=str(path))
 
 
 @pytest.mark.parametrize('kwargs, message', [
@@ -236,6 +263,24 @@ def test_logits_that_are_not_finite(head, value):
         head.predict((x, ), samples([0, 1, 0]))
     head.check_finite = False
     head.predict((x, ), samples([0, 1, 0]))
+
+
+@pytest.mark.parametrize('head', heads(num_classes=3), ids=lambda h: type(h).__name__)
+def test_the_images_whose_logits_are_not_finite_are_named(head):
+    x = torch.randn(30, 6, 2, 2)
+    data = samples(*[[0, 1, 0]] * 30)
+    x[7, 0, 0, 0] = float('inf')
+    for run in (head.loss, head.predict):
+        with pytest.raises(ValueError, match=r'for 1 of 30 images \(7.jpg\); lower the'):
+            run((x, ), data)
+        with pytest.raises(ValueError, match=r'for 1 of 30 images \(7.jpg\); lower the'):
+            run((x, ), data, torch.zeros(30, 3, 64, 64))
+    # As after batch norm in training: one image has brought it in, all logits show it.
+    pixels = torch.zeros(30, 3, 64, 64)
+    pixels[21, 1, 3, 4] = float('nan')
+    match = r'for 30 of 30 images \(0.jpg, .*7.jpg, ...\); there are .* pixels in 21.jpg'
+    with pytest.raises(ValueError, match=match):
+        head.loss((x * float('nan'), ), data, pixels)
 
 
 def test_built_from_the_registry():

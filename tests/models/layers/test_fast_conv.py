@@ -7,7 +7,7 @@ import torch
 from mmengine.registry import MODELS
 from torch import Tensor, nn
 
-from tresnet_mm.models.layers import FastConv2d, fast_conv, gated_conv2d, squeeze_excite
+from tresnet_mm.models.layers import FastConv2d, fast_conv, gated_conv2d
 from tresnet_mm.models.tresnet import TResNet
 
 FORMATS = [torch.contiguous_format, torch.channels_last]
@@ -61,6 +61,19 @@ def test_results_and_gradients_equal_pytorch(
     for name, parameter in fast.named_parameters():
         assert close(parameter.grad, getattr(plain, name).grad)
         assert parameter.grad.stride() == parameter.stride()
+
+
+@pytest.mark.parametrize('memory_format', FORMATS)
+def test_slices_of_features_keep_their_memory_format(memory_format, passes):
+    fast, plain = pair(96, 96, 3, padding=1, memory_format=memory_format)
+    x = torch.randn(2, 128, 18, 18).to(memory_format=memory_format)[:, 8:104].detach()
+    ours, theirs = x.requires_grad_(), x.detach().requires_grad_()
+    y, reference = fast(ours), plain(theirs)
+    y.sum().backward()
+    reference.sum().backward()
+    assert 'convolve' in passes
+    assert close(y, reference) and y.stride() == reference.stride()
+    assert close(ours.grad, theirs.grad)
 
 
 @pytest.mark.parametrize('kernel', [1, 3])
@@ -163,8 +176,9 @@ def test_the_output_may_be_changed_in_place():
 def test_the_gated_convolution_does_as_its_layer(layer, monkeypatch):
     """A matrix product for the weight's gradient with FastConv2d, PyTorch's own with nn.Conv2d."""
     products = []
-    monkeypatch.setattr(squeeze_excite, 'pointwise_weight_gradient', lambda *args: products.append(
-        fast_conv.pointwise_weight_gradient(*args)) or products[-1])
+    product = fast_conv.pointwise_weight_gradient
+    monkeypatch.setattr(fast_conv, 'pointwise_weight_gradient', lambda *args: products.append(
+        product(*args)) or products[-1])
     conv = layer(32, 24, 1, bias=False)
     x = torch.randn(2, 32, 8, 8).to(memory_format=torch.channels_last).requires_grad_()
     gate = torch.rand(2, 32, 1, 1, requires_grad=True)

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from mmengine.registry import MODELS
 
 from tresnet_mm.models.losses import AsymmetricLoss, asymmetric_loss
-from tresnet_mm.models.losses.fused_binary_loss import CPU_CHUNK_PER_THREAD
+from tresnet_mm.models.losses.chunked_binary_loss import CPU_CHUNK_PER_THREAD
 
 from .reference import gradient, plain_binary
 

@@ -1,6 +1,8 @@
 """Heads of TResNet models."""
+
+from .build_image_head import build_image_head
 from .ml_decoder_head import MLDecoderHead
 from .multilabel_head import MultiLabelHead
 from .multilabel_linear_head import MultiLabelLinearHead
 
-__all__ = ['MLDecoderHead', 'MultiLabelHead', 'MultiLabelLinearHead']
+__all__ = ['MLDecoderHead', 'MultiLabelHead', 'MultiLabelLinearHead', 'build_image_head']

@@ -1,5 +1,7 @@
 """ML-Decoder: class groups look at the feature map by cross-attention."""
+
 from collections.abc import Sequence
+from typing import Any
 
 import torch
 import torch.nn as nn
@@ -19,12 +21,12 @@ class CrossAttention(nn.Module):
     without a batch dimension: then they are projected once for the whole batch.
 
     Args:
-        embed_dims: channels; a multiple of ``num_heads``.
-        num_heads: attention heads.
-        dropout: dropout rate of the attention weights in training.
+        embed_dims: Channels; a multiple of ``num_heads``.
+        num_heads: Attention heads.
+        dropout: Dropout rate of the attention weights in training.
     """
 
-    def __init__(self, embed_dims: int, num_heads: int, dropout: float):
+    def __init__(self, embed_dims: int, num_heads: int, dropout: float) -> None:
         super().__init__()
         self.num_heads = num_heads
         self.dropout = dropout
@@ -40,7 +42,7 @@ class CrossAttention(nn.Module):
         Args:
             query: (Q, C), the same for every image, or (N, Q, C).
             memory: (N, L, C).
-            valid: boolean (N, L), positions that may be attended to; None means all.
+            valid: Boolean (N, L), positions that may be attended to; None means all.
 
         Returns:
             (N, Q, C).
@@ -67,20 +69,24 @@ class MLDecoderHead(MultiLabelHead):
     class order; what exceeds ``num_classes`` is cut off. Works on feature maps of any size.
 
     Args:
-        num_classes: number of classes.
-        in_channels: channels of the last feature map.
-        num_groups: group queries; default ``min(num_classes, 100)``. Need not divide the classes.
-        embed_dims: channels of the decoder.
-        num_heads: attention heads; must divide ``embed_dims``.
-        feedforward_channels: hidden width of the feed-forward network.
-        dropout: dropout rate in training.
+        num_classes: Number of classes.
+        in_channels: Channels of the last feature map.
+        num_groups: Group queries; default ``min(num_classes, 100)``. Need not divide the classes.
+        embed_dims: Channels of the decoder.
+        num_heads: Attention heads; must divide ``embed_dims``.
+        feedforward_channels: Hidden width of the feed-forward network.
+        dropout: Dropout rate in training.
         init_cfg: MMEngine initialisation config; default: the layers' own.
-        **kwargs: ``loss``, ``thresholds``, ``check_finite`` of :class:`MultiLabelHead`.
+        **kwargs: ``loss``, ``thresholds``, ``check_finite`` of `MultiLabelHead`.
+
+    Raises:
+        ValueError: If a number is out of its range, or as `MultiLabelHead`.
     """
 
     def __init__(self, num_classes: int, in_channels: int, num_groups: int | None = None,
                  embed_dims: int = 768, num_heads: int = 8, feedforward_channels: int = 2048,
-                 dropout: float = 0.1, init_cfg: dict | list | None = None, **kwargs):
+                 dropout: float = 0.1, init_cfg: dict | list | None = None,
+                 **kwargs: Any) -> None:
         super().__init__(num_classes, in_channels, init_cfg=init_cfg, **kwargs)
         if num_groups is None:
             num_groups = min(num_classes, MAX_DEFAULT_GROUPS)
@@ -103,7 +109,7 @@ class MLDecoderHead(MultiLabelHead):
         self.group_fc = GroupLinear(num_groups, embed_dims, num_classes)
 
     def forward(self, feats: Sequence[Tensor] | Tensor, valid: Tensor | None = None) -> Tensor:
-        """See :meth:`MultiLabelHead.forward`."""
+        """Compute logits, see `MultiLabelHead.forward`."""
         x = self.last_map(feats)
         memory = F.relu(self.embed(x.flatten(2).transpose(1, 2)))  # N, H*W, embed_dims
         if valid is not None:
@@ -124,13 +130,13 @@ class GroupLinear(nn.Module):
     """Each group's vector gives the logits of its classes by its own matrix (section 2.3).
 
     Args:
-        num_groups: groups G.
-        in_features: channels C.
-        num_classes: logits in all; group g gives classes ``g*F`` to ``(g+1)*F - 1`` with
+        num_groups: Groups G.
+        in_features: Channels C.
+        num_classes: Logits in all; group g gives classes ``g*F`` to ``(g+1)*F - 1`` with
             ``F = ceil(num_classes / num_groups)``.
     """
 
-    def __init__(self, num_groups: int, in_features: int, num_classes: int):
+    def __init__(self, num_groups: int, in_features: int, num_classes: int) -> None:
         super().__init__()
         per_group = -(-num_classes // num_groups)
         self.weight = nn.Parameter(torch.empty(num_groups, in_features, per_group))

@@ -1,68 +1,54 @@
 """What the image-level heads share: checks, loss, scores and thresholds."""
+
 from collections.abc import Sequence
 
+import numpy as np
 import torch
 from mmengine.model import BaseModule
 from mmengine.registry import MODELS
 from mmengine.structures import BaseDataElement
 from torch import Tensor
 
-from ...evaluation.thresholds import Thresholds, load_thresholds
+from ...thresholds import check_thresholds
+from .valid_cells import valid_cells
 
 DEFAULT_LOSS = dict(type='AsymmetricLoss')
-
-
-def valid_cells(data_samples: Sequence[BaseDataElement] | None, input_shape: Sequence[int],
-                feature_shape: Sequence[int]) -> Tensor | None:
-    """Tell which cells of a feature map see the image and which only see batch padding.
-
-    Images of different size are padded at the right and bottom to share a batch. Pooling over the
-    padding would make the scores of an image depend on its neighbours in the batch.
-
-    Args:
-        data_samples: one per image; the metainfo field ``img_shape`` (height, width) in pixels is
-            read, a sample without it counts as unpadded.
-        input_shape: (height, width) of the batch in pixels.
-        feature_shape: (height, width) of the feature map in cells.
-
-    Returns:
-        Boolean (N, height, width), True where the cell belongs to the image, or None where no
-        image is padded (the common case, which then costs nothing).
-    """
-    (height, width), (rows, cols) = input_shape, feature_shape
-    shapes = [tuple(s.metainfo.get('img_shape', (height, width))[:2]) for s in data_samples or ()]
-    if all(h >= height and w >= width for h, w in shapes):
-        return None
-    valid = torch.zeros(len(shapes), rows, cols, dtype=torch.bool)
-    for mask, (h, w) in zip(valid, shapes, strict=True):
-        mask[:max(1, -(-h * rows // height)), :max(1, -(-w * cols // width))] = True
-    return valid
+#: The target of labels that nobody has looked at.
+UNKNOWN = -1
+#: Images that a message names.
+MAX_NAMES = 8
 
 
 class MultiLabelHead(BaseModule):
     """Base of heads that give one independent logit per class and image.
 
-    A subclass implements :meth:`forward`. The head reads the last feature map of the backbone (or
-    neck), so it works with any of them.
+    A subclass implements `forward`. The head reads the last feature map of the backbone (or neck),
+    so it works with any of them.
 
     Args:
-        num_classes: number of classes, at least 1.
-        in_channels: channels of the last feature map.
-        loss: config of a loss called as ``loss(logits, targets)``, and as
-            ``loss(logits, targets, weight=...)`` where targets are unknown; mmdet's
-            ``CrossEntropyLoss(use_sigmoid=True)`` and ``FocalLoss`` fit too.
-            Default: :class:`AsymmetricLoss`.
-        thresholds: if given, predictions get ``pred_labels``, the classes whose score is above
-            it: a probability for all classes, one per class, or the JSON file that
-            ``tools/analysis/choose_thresholds.py`` writes.
-        check_finite: stop at NaN or infinite logits. Costs one reduction and reads one flag from
+        num_classes: Number of classes, at least 1.
+        in_channels: Channels of the last feature map.
+        loss: Config of a loss, called as ``loss(logits, targets)``. Unknown targets reach one whose
+            ``ignore_index`` is -1, such as `AsymmetricLoss`. Any other is called with 0 in their
+            place and ``weight`` 0, and where its ``reduction`` is 'mean' with the number of known
+            targets as ``avg_factor``: mmdet's ``CrossEntropyLoss(use_sigmoid=True)`` and
+            ``FocalLoss`` fit too. Default: `AsymmetricLoss`.
+        thresholds: If given, predictions get ``pred_labels``, the classes whose score is above it:
+            a probability for all classes, or one per class. (In the config of a model the file of
+            `save_thresholds` serves too, see `build_image_head`.)
+        check_finite: Stop at NaN or infinite logits. Costs one reduction and reads one flag from
             the device per batch; mmengine's log does the latter in every iteration anyway.
         init_cfg: MMEngine initialisation config.
+
+    Raises:
+        ValueError: If a number is not positive, or the thresholds are not as many as the classes or
+            outside [0, 1].
+        TypeError: If the thresholds are no numbers.
     """
 
     def __init__(self, num_classes: int, in_channels: int, loss: dict | None = None,
-                 thresholds: Thresholds | None = None, check_finite: bool = True,
-                 init_cfg: dict | list | None = None):
+                 thresholds: float | Sequence[float] | np.ndarray | None = None,
+                 check_finite: bool = True, init_cfg: dict | list | None = None) -> None:
         super().__init__(init_cfg)
         for name, value in dict(num_classes=num_classes, in_channels=in_channels).items():
             if not isinstance(value, int) or value < 1:
@@ -71,39 +57,54 @@ class MultiLabelHead(BaseModule):
         self.in_channels = in_channels
         self.check_finite = check_finite
         self.loss_module = MODELS.build(loss or DEFAULT_LOSS)
-        self.thresholds = None
+        self.thresholds: Tensor | None = None
         if thresholds is not None:
-            self.thresholds = torch.from_numpy(load_thresholds(thresholds, num_classes))
+            self.thresholds = torch.from_numpy(check_thresholds(thresholds, num_classes))
 
     def forward(self, feats: Sequence[Tensor] | Tensor, valid: Tensor | None = None) -> Tensor:
         """Compute logits.
 
         Args:
-            feats: feature maps; the last, (N, in_channels, H, W), is used.
-            valid: boolean (N, H, W), cells that are not padding; None means all.
+            feats: Feature maps; the last, (N, in_channels, H, W), is used.
+            valid: Boolean (N, H, W), cells that are not padding; None means all.
 
         Returns:
             Logits (N, num_classes).
         """
         raise NotImplementedError
 
-    def loss(self, feats: Sequence[Tensor], data_samples: Sequence[BaseDataElement],
-             valid: Tensor | None = None) -> dict[str, Tensor]:
+    def logits(self, feats: Sequence[Tensor] | Tensor,
+               data_samples: Sequence[BaseDataElement] | None = None,
+               inputs: Tensor | None = None) -> Tensor:
+        """Compute the logits (N, num_classes) of images of any size in one batch.
+
+        Args:
+            feats: As in `forward`.
+            data_samples: One per image, their ``img_shape`` tells an image from its padding.
+            inputs: The batch (N, 3, H, W) that the features are of; None means without padding.
+        """
+        if inputs is None:
+            return self(feats)
+        return self(feats, valid_cells(
+            data_samples, inputs.shape[-2:], _last(feats).shape[-2:]))
+
+    def loss(self, feats: Sequence[Tensor] | Tensor, data_samples: Sequence[BaseDataElement],
+             inputs: Tensor | None = None) -> dict[str, Tensor]:
         """Return ``dict(loss_mlc=...)``.
 
         Args:
-            feats: as in :meth:`forward`.
-            data_samples: one per image with ``gt_labels``, (num_classes,): 1 present, 0 absent,
+            feats: As in `forward`.
+            data_samples: One per image with ``gt_labels``, (num_classes,): 1 present, 0 absent,
                 anything between for soft labels, -1 unknown (left out of the loss).
-            valid: as in :meth:`forward`.
+            inputs: As in `logits`.
 
         Raises:
-            ValueError: number of classes differs from the head's, a target outside [0, 1] that is
-                not -1, or logits that are not finite.
+            ValueError: If the number of classes differs from the head's, a target is outside [0, 1]
+                and not -1, or logits are not finite.
         """
-        logits = self(feats, valid)
+        logits = self.logits(feats, data_samples, inputs)
         targets = self.stack_targets(data_samples).to(logits.device, torch.float32)
-        known = targets != -1
+        known = targets != UNKNOWN
         outside = ((targets < 0) | (targets > 1)) & known
         # one transfer for all three answers: each would make the device wait
         finite, any_outside, all_known = torch.stack(
@@ -111,21 +112,24 @@ class MultiLabelHead(BaseModule):
         if any_outside:
             raise ValueError('gt_labels must lie in [0, 1] (or be -1 for unknown), got values from '
                              f'{targets.min().item():g} to {targets.max().item():g}')
-        self._require_finite(finite, data_samples)
-        if all_known:
+        if self.check_finite and not finite:
+            raise ValueError(self._not_finite(logits, data_samples, inputs))
+        if all_known or _knows_unknown(self.loss_module):
             return dict(loss_mlc=self.loss_module(logits, targets))
-        loss = self.loss_module(logits, targets.clamp(min=0), weight=known.to(targets.dtype))
-        return dict(loss_mlc=loss)
+        averages = getattr(self.loss_module, 'reduction', None) == 'mean'
+        return dict(loss_mlc=self.loss_module(
+            logits, targets.clamp(min=0), weight=known.to(targets.dtype),
+            **dict(avg_factor=known.sum()) if averages else {}))
 
-    def predict(self, feats: Sequence[Tensor], data_samples: Sequence[BaseDataElement],
-                valid: Tensor | None = None) -> Sequence[BaseDataElement]:
+    def predict(self, feats: Sequence[Tensor] | Tensor, data_samples: Sequence[BaseDataElement],
+                inputs: Tensor | None = None) -> Sequence[BaseDataElement]:
         """Set ``pred_scores`` (num_classes,) and, with thresholds, ``pred_labels`` (indices).
 
-        Scores are float32 probabilities, also under autocast. Raises as :meth:`loss`.
+        Scores are float32 probabilities, also under autocast. Takes and raises what `loss` does.
         """
-        logits = self(feats, valid).float()
-        self._require_finite(bool(logits.isfinite().all()) if self.check_finite else True,
-                             data_samples)
+        logits = self.logits(feats, data_samples, inputs).float()
+        if self.check_finite and not logits.isfinite().all():
+            raise ValueError(self._not_finite(logits, data_samples, inputs))
         for sample, scores in zip(data_samples, logits.sigmoid(), strict=True):
             if 'gt_labels' in sample:
                 self._require_classes(sample)
@@ -149,7 +153,7 @@ class MultiLabelHead(BaseModule):
 
     def last_map(self, feats: Sequence[Tensor] | Tensor) -> Tensor:
         """Return the feature map the head works on, checked for its number of channels."""
-        x = feats if isinstance(feats, Tensor) else feats[-1]
+        x = _last(feats)
         if x.ndim != 4 or x.shape[1] != self.in_channels:
             raise ValueError(f'{type(self).__name__} expects a feature map (N, {self.in_channels}, '
                              f'H, W), got {tuple(x.shape)}; set in_channels to the channels of '
@@ -163,13 +167,38 @@ class MultiLabelHead(BaseModule):
                              f'gt_labels of {_name(sample)} has shape {tuple(count)}; set '
                              'num_classes to the number of classes of the dataset')
 
-    def _require_finite(self, finite: bool, data_samples: Sequence[BaseDataElement]) -> None:
-        if self.check_finite and not finite:
-            names = ', '.join(_name(sample) for sample in data_samples[:4])
-            raise ValueError(
-                f'{type(self).__name__} got NaN or infinite logits in a batch of '
-                f'{len(data_samples)} images ({names}{", ..." if len(data_samples) > 4 else ""}); '
-                'lower the learning rate, clip gradients, or check the loaded weights')
+    def _not_finite(self, logits: Tensor, data_samples: Sequence[BaseDataElement],
+                    inputs: Tensor | None) -> str:
+        """Name the images whose logits are not finite and, above all, those that brought it in.
+
+        In training the statistics of a batch spread one image's NaN over all of them.
+        """
+        wrong, names = _not_finite_images(logits, data_samples)
+        message = (f'{type(self).__name__} got NaN or infinite logits for {wrong} of '
+                   f'{len(data_samples)} images ({names}); ')
+        if inputs is not None and not inputs.isfinite().all():
+            _, names = _not_finite_images(inputs, data_samples)
+            return f'{message}there are NaN or infinite pixels in {names}'
+        return f'{message}lower the learning rate, clip gradients, or check the loaded weights'
+
+
+def _knows_unknown(loss: torch.nn.Module) -> bool:
+    """Whether a loss leaves unknown targets out by itself, of its mean too.
+
+    mmdet's ``CrossEntropyLoss`` says by ``avg_non_ignore`` whether it does the latter.
+    """
+    return getattr(loss, 'ignore_index', None) == UNKNOWN and getattr(loss, 'avg_non_ignore', True)
+
+
+def _not_finite_images(values: Tensor, data_samples: Sequence[BaseDataElement]) -> tuple[int, str]:
+    """Number and names of the images for which ``values`` (N, ...) are not finite."""
+    wrong = (~values.isfinite().flatten(1).all(dim=1)).tolist()
+    names = [_name(sample) for sample, bad in zip(data_samples, wrong, strict=True) if bad]
+    return len(names), ', '.join(names[:MAX_NAMES] + ['...'] * (len(names) > MAX_NAMES))
+
+
+def _last(feats: Sequence[Tensor] | Tensor) -> Tensor:
+    return feats if isinstance(feats, Tensor) else feats[-1]
 
 
 def _name(sample: BaseDataElement) -> str:

@@ -1,5 +1,7 @@
 """Global average pooling and a linear layer."""
+
 from collections.abc import Sequence
+from typing import Any
 
 import torch.nn as nn
 from mmengine.registry import MODELS
@@ -13,16 +15,16 @@ class MultiLabelLinearHead(MultiLabelHead):
     """Mean over space, then one linear layer (the head of ASL's published networks).
 
     Args:
-        num_classes: number of classes.
-        in_channels: channels of the last feature map.
-        bottleneck_channels: if given, a linear layer to that many channels comes first, without
+        num_classes: Number of classes.
+        in_channels: Channels of the last feature map.
+        bottleneck_channels: If given, a linear layer to that many channels comes first, without
             an activation between (the published OpenImages network has 512).
-        init_cfg: default: linear layers N(0, 0.01), biases 0.
-        **kwargs: ``loss``, ``thresholds``, ``check_finite`` of :class:`MultiLabelHead`.
+        init_cfg: Default: linear layers N(0, 0.01), biases 0.
+        **kwargs: ``loss``, ``thresholds``, ``check_finite`` of `MultiLabelHead`.
     """
 
     def __init__(self, num_classes: int, in_channels: int, bottleneck_channels: int | None = None,
-                 init_cfg: dict | list | None = None, **kwargs):
+                 init_cfg: dict | list | None = None, **kwargs: Any) -> None:
         if init_cfg is None:
             init_cfg = dict(type='Normal', layer='Linear', std=0.01)
         super().__init__(num_classes, in_channels, init_cfg=init_cfg, **kwargs)
@@ -32,7 +34,7 @@ class MultiLabelLinearHead(MultiLabelHead):
         self.bottleneck_channels = bottleneck_channels
 
     def forward(self, feats: Sequence[Tensor] | Tensor, valid: Tensor | None = None) -> Tensor:
-        """See :meth:`MultiLabelHead.forward`."""
+        """Compute logits, see `MultiLabelHead.forward`."""
         x = self.last_map(feats)
         if valid is None:
             x = x.mean(dim=(2, 3))

@@ -1,11 +1,16 @@
 """A convolution layer that takes the fastest algorithm for each of its passes on a CPU."""
 
+from collections.abc import Callable
+
 import torch
 from mmengine.registry import MODELS
 from torch import Tensor, nn
 
 from .memory_format import channels_come_last, format_like
 from .winograd import convolve, coverage, lift_weight, num_tiles, weight_gradient
+
+#: Gradient of a convolution's weight, from its input, its output's gradient, and the weight.
+WeightGradient = Callable[[Tensor, Tensor, Tensor], Tensor]
 
 # All measured on AVX2 cores against oneDNN. Winograd's algorithm pays where the products that it
 # saves outweigh evaluating the tiles (channels), the filters (tiles) and ragged borders (coverage).
@@ -33,6 +38,17 @@ class FastConv2d(nn.Conv2d):
             return super().forward(x)
         y = _FastConv2d.apply(x, self.weight, self.padding)
         return y if self.bias is None else y + self.bias[:, None, None]
+
+    def weight_gradient(self, x: Tensor) -> WeightGradient | None:
+        """Tell how the weight's gradient is best computed where another layer does the convolving.
+
+        Args:
+            x: The convolution's input (N, in_channels, H, W).
+
+        Returns:
+            A function like `pointwise_weight_gradient`, or None for PyTorch's own way.
+        """
+        return pointwise_weight_gradient if pointwise_fits(self, x) else None
 
 
 def winograd_fits(conv: nn.Conv2d, x: Tensor) -> bool:

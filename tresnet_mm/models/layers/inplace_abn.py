@@ -7,6 +7,8 @@ from mmengine.registry import MODELS
 from torch import Tensor, nn
 from torch.nn.modules.batchnorm import _BatchNorm
 
+from .memory_format import format_like
+
 ACTIVATIONS = ('leaky_relu', 'elu', 'identity')
 BACKENDS = ('torch', 'inplace_abn')
 
@@ -42,6 +44,21 @@ class InPlaceABN(_BatchNorm):
     Raises:
         ValueError: If an argument is out of its range.
         ImportError: If ``backend='inplace_abn'`` and the package is missing.
+
+    Examples:
+        >>> import torch
+        >>> from tresnet_mm.models.layers import InPlaceABN
+        >>> layer = InPlaceABN(8, activation_param=0.001)
+        >>> layer(torch.randn(2, 8, 4, 4)).shape
+        torch.Size([2, 8, 4, 4])
+        >>> sorted(layer.state_dict())  # those of nn.BatchNorm2d
+        ['bias', 'num_batches_tracked', 'running_mean', 'running_var', 'weight']
+
+        As the norm layer of any mm model, in place of batch norm and ReLU:
+
+        >>> from mmcv.cnn import ConvModule
+        >>> ConvModule(3, 8, 3, norm_cfg=dict(type='InPlaceABN'), act_cfg=None).bn.activation
+        'leaky_relu'
     """
 
     _abbr_ = 'bn'  # the name mmcv's ConvModule gives the layer
@@ -125,7 +142,7 @@ class InPlaceABN(_BatchNorm):
         if y.requires_grad:
             # Its backward takes only gradients that are dense in the layout of the output.
             layout = y.detach()
-            y.register_hook(lambda grad: _like_format(grad, layout))
+            y.register_hook(lambda grad: format_like(grad, layout))
         return y
 
 
@@ -225,7 +242,7 @@ class _InPlaceABN(torch.autograd.Function):
         mean = torch.zeros_like(invstd) if bias is None else bias
         # The kernel wants both in one memory format; the output's is the one to go on with.
         z = _invert(y, activation, param)
-        grad = _activation_backward(_like_format(grad, y), y, activation, param)
+        grad = _activation_backward(format_like(grad, y), y, activation, param)
         # The kernel's own factor is weight / std = weight / scale; ours is scale * invstd.
         weight_of_kernel = scale * scale * invstd
         per_process = not training or group is not None
@@ -241,13 +258,6 @@ class _InPlaceABN(torch.autograd.Function):
         # The scale is |weight| + eps. At 0 either sign lets the weight grow away from it.
         grad_weight = torch.where(weight < 0, -grad_scale, grad_scale) if need_weight else None
         return grad_x, grad_weight, grad_bias if need_bias else None, *[None] * 8
-
-
-def _like_format(grad: Tensor, y: Tensor) -> Tensor:
-    """Lay ``grad`` out in the memory format of ``y``."""
-    if y.dim() == 4 and y.is_contiguous(memory_format=torch.channels_last):
-        return grad.contiguous(memory_format=torch.channels_last)
-    return grad.contiguous()
 
 
 def _per_channel(values: Tensor, like: Tensor) -> Tensor:

@@ -1,14 +1,22 @@
-"""Questions about the memory format of features."""
+"""The memory format of features: which they are in, and bringing others into it."""
 
 import torch
 from torch import Tensor
 
 
 def channels_come_last(x: Tensor) -> bool:
-    """Whether ``x`` (N, C, H, W) is in ``torch.channels_last`` and in no other format."""
+    """Whether ``x`` (N, C, H, W) is dense in ``torch.channels_last`` and in no other format."""
     return x.is_contiguous(memory_format=torch.channels_last) and not x.is_contiguous()
 
 
 def format_like(y: Tensor, x: Tensor) -> Tensor:
-    """``y``, which is in channels_last, in the memory format of ``x``."""
-    return y.contiguous() if x.is_contiguous() else y
+    """Lay ``y`` out densely in the memory format of ``x``; copies only where it is not yet so.
+
+    Args:
+        y: Features of as many dimensions as ``x``.
+        x: Features (N, C, ...), or a slice of such. Where H and W (or C) are 1 both formats are
+            one, and where there is no H and W there is only one.
+    """
+    last = x.dim() == 4 and x.stride(1) < x.stride(3) and not x.is_contiguous()
+    return y.contiguous(
+        memory_format=torch.channels_last if last else torch.contiguous_format)

@@ -1,5 +1,6 @@
 """Space-to-depth, the rearrangement in TResNet's stem."""
 
+import torch.nn.functional as F
 from torch import Tensor, nn
 
 from .memory_format import channels_come_last
@@ -40,3 +41,13 @@ class SpaceToDepth(nn.Module):
 
     def extra_repr(self) -> str:
         return f'block_size={self.block_size}'
+
+
+def pad_to_cells(x: Tensor, block_size: int = 4) -> Tensor:
+    """Pad (N, C, H, W) with zeros at the right and bottom to multiples of ``block_size``.
+
+    Has no condition in it, so that an exported graph pads sizes other than that of the example it
+    was exported with.
+    """
+    h, w = x.shape[-2:]
+    return F.pad(x, (0, -w % block_size, 0, -h % block_size))

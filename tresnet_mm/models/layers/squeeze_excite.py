@@ -3,8 +3,6 @@
 import torch
 from torch import Tensor, nn
 
-from .fast_conv import FastConv2d, pointwise_fits, pointwise_weight_gradient
-
 
 class SqueezeExcite(nn.Module):
     """Scale each channel by a gate computed from the channels' means (TResNet, section 2.1).
@@ -38,7 +36,8 @@ def gated_conv2d(x: Tensor, gate: Tensor, conv: nn.Conv2d) -> Tensor:
     Args:
         x: Features (N, C, H, W).
         gate: Gates (N, C, 1, 1).
-        conv: A convolution of C channels.
+        conv: A convolution of C channels. If it has a method ``weight_gradient``, that chooses how
+            the weight's gradient is computed, see `FastConv2d`.
     """
     weight = conv.weight
     if not torch.is_grad_enabled() or torch.jit.is_tracing() or not weight.requires_grad:
@@ -46,20 +45,20 @@ def gated_conv2d(x: Tensor, gate: Tensor, conv: nn.Conv2d) -> Tensor:
     # Autograd casts the weight's gradient back: autocast does not reach into a backward.
     weight = weight.to(x.dtype)
     bias = None if conv.bias is None else conv.bias.to(x.dtype)
-    by_product = isinstance(conv, FastConv2d) and pointwise_fits(conv, x)
-    return _GatedConv2d.apply(x, gate.to(x.dtype), weight, bias, by_product,
+    choose = getattr(conv, 'weight_gradient', None)
+    return _GatedConv2d.apply(x, gate.to(x.dtype), weight, bias, choose and choose(x),
                               conv.stride, conv.padding, conv.dilation, conv.groups)
 
 
 class _GatedConv2d(torch.autograd.Function):
 
     @staticmethod
-    def forward(x, gate, weight, bias, by_product, *geometry):
+    def forward(x, gate, weight, bias, weight_gradient, *geometry):
         return torch.conv2d(x * gate, weight, bias, *geometry)
 
     @staticmethod
     def setup_context(ctx, inputs, output) -> None:
-        x, gate, weight, bias, ctx.by_product, *ctx.geometry = inputs
+        x, gate, weight, bias, ctx.weight_gradient, *ctx.geometry = inputs
         ctx.save_for_backward(x, gate, weight)
         ctx.bias_sizes = None if bias is None else list(bias.shape)
 
@@ -68,12 +67,13 @@ class _GatedConv2d(torch.autograd.Function):
         x, gate, weight = ctx.saved_tensors
         stride, padding, dilation, groups = ctx.geometry
         need = ctx.needs_input_grad
+        by_itself = ctx.weight_gradient is None
         product = x * gate
         grad_product, grad_weight, grad_bias = torch.ops.aten.convolution_backward(
             grad, product, weight, ctx.bias_sizes, stride, padding, dilation, False, [0, 0],
-            groups, [need[0] or need[1], need[2] and not ctx.by_product, need[3]])
-        if need[2] and ctx.by_product:
-            grad_weight = pointwise_weight_gradient(product, grad, weight)
+            groups, [need[0] or need[1], need[2] and by_itself, need[3]])
+        if need[2] and not by_itself:
+            grad_weight = ctx.weight_gradient(product, grad, weight)
         grad_x = grad_product * gate if need[0] else None
         grad_gate = (grad_product * x).sum((2, 3), keepdim=True) if need[1] else None
         return grad_x, grad_gate, grad_weight, grad_bias, *[None] * 5

@@ -1,12 +1,8 @@
 """Losses of TResNet models."""
 
 from .asymmetric_focal_loss import AsymmetricFocalLoss, asymmetric_focal_loss
-from .asymmetric_loss import (
-    AsymmetricLoss,
-    AsymmetricLossSingleLabel,
-    asymmetric_loss,
-    asymmetric_loss_single_label,
-)
+from .asymmetric_loss import AsymmetricLoss, asymmetric_loss
+from .asymmetric_loss_single_label import AsymmetricLossSingleLabel, asymmetric_loss_single_label
 
 __all__ = [
     'AsymmetricFocalLoss',

@@ -4,9 +4,8 @@ from mmengine.registry import MODELS
 from torch import Tensor
 
 from .asymmetric_term import AsymmetricTerm
-from .fused_binary_loss import fused_binary_loss
-from .loss_module import LossModule
-from .reduction import average, broadcast_weight, check_reduction
+from .chunked_binary_loss import chunked_binary_loss
+from .loss_module import LossModule, average, broadcast_weight, check_reduction
 
 
 def asymmetric_focal_loss(
@@ -23,12 +22,12 @@ def asymmetric_focal_loss(
     activated: bool = False,
     validate: bool | None = None,
 ) -> Tensor:
-    r"""Focal loss (arXiv 1708.02002) with ASL's two exponents and probability margin.
+    """Focal loss (arXiv 1708.02002) with ASL's two exponents and probability margin.
 
-    With :math:`q = \min(1 - p + clip, 1)` an entry's loss is
+    With ``q = min(1 - p + clip, 1)`` an entry's loss is
 
-    .. math::
-        -\alpha y (1-p)^{\gamma_+} \log p - (1-\alpha) (1-y) (1-q)^{\gamma_-} \log q
+        -alpha * y * (1 - p) ** gamma_pos * log(p)
+            - (1 - alpha) * (1 - y) * (1 - q) ** gamma_neg * log(q)
 
     At equal exponents and without clip it is mmdet's ``FocalLoss`` (for one-hot targets; soft ones
     between 0 and 1 mix the two parts linearly). Only predictions, targets and weight are kept for
@@ -52,13 +51,20 @@ def asymmetric_focal_loss(
         A number, or (N, C) with 'none'; float32 (float64 for float64 predictions).
 
     Raises:
-        TypeError: for types that do not fit.
-        ValueError: for shapes that do not fit, constants or targets out of range, and targets or
-            weights that require a gradient.
+        TypeError: If types do not fit.
+        ValueError: If shapes do not fit, constants or targets are out of their range, or targets or
+            weight require a gradient.
+
+    Examples:
+        >>> import torch
+        >>> from tresnet_mm.models.losses import asymmetric_focal_loss
+        >>> logits = torch.tensor([[2.0, -1.0], [-3.0, -2.0]])
+        >>> asymmetric_focal_loss(logits, torch.tensor([0, 2]))  # class 0, background
+        tensor(0.0047)
     """
     check_reduction(reduction, avg_factor)
     term = AsymmetricTerm(gamma_pos, gamma_neg, clip, alpha=alpha, from_probs=activated).checked()
-    loss = fused_binary_loss(
+    loss = chunked_binary_loss(
         pred,
         target,
         term,
@@ -66,9 +72,7 @@ def asymmetric_focal_loss(
         reduce=reduction != 'none',
         validate=validate,
     )
-    if reduction != 'mean':
-        return loss
-    return loss / max(pred.numel(), 1) if avg_factor is None else average(loss, avg_factor)
+    return average(loss, avg_factor, pred) if reduction == 'mean' else loss
 
 
 @MODELS.register_module()
@@ -77,15 +81,22 @@ class AsymmetricFocalLoss(LossModule):
 
     A head's config needs ``use_sigmoid=True``, as with ``FocalLoss``: heads read it there. The
     authors advise to start from the focal loss (``gamma_pos = gamma_neg = 2``) with its alpha, then
-    to make the exponents differ, and to add ``clip`` last. See :func:`asymmetric_focal_loss` for
-    the formula and the other arguments.
+    to make the exponents differ, and to add ``clip`` last. See `asymmetric_focal_loss` for the
+    formula and the other arguments.
 
     Args:
         use_sigmoid: Only True.
         loss_weight: What the loss is multiplied by.
 
     Raises:
-        ValueError: for ``use_sigmoid=False`` and for constants out of range.
+        ValueError: If ``use_sigmoid`` is False or a constant is out of its range.
+
+    Examples:
+        >>> import torch
+        >>> from tresnet_mm.models.losses import AsymmetricFocalLoss
+        >>> loss = AsymmetricFocalLoss(gamma_pos=1.0, gamma_neg=2.0)
+        >>> loss(torch.tensor([[2.0, -1.0], [-3.0, -2.0]]), torch.tensor([0, 2]), avg_factor=1)
+        tensor(0.0222)
     """
 
     def __init__(

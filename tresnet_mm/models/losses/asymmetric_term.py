@@ -19,18 +19,17 @@ MIN_LOG, MIN_PROB = -100.0, 1e-12
 
 
 class AsymmetricTerm(NamedTuple):
-    r"""The constants of an asymmetric binary loss (ASL, arXiv 2009.14119, section 2).
+    """The constants of an asymmetric binary loss (ASL, arXiv 2009.14119, section 2).
 
-    An entry of probability :math:`p` and target :math:`y \in [0, 1]` has the loss
+    An entry of probability p and target y in [0, 1] has, with ``q = min(1 - p + clip, 1)``, the
+    loss
 
-    .. math::
-        -y\,a\,(1-p)^{\gamma_+} \log\max(p, \epsilon)
-        - (1-y)\,(1-a)\,(1-q)^{\gamma_-} \log\max(q, \epsilon), \qquad q = \min(1 - p + m, 1)
+        -y * alpha * (1 - p) ** gamma_pos * log(max(p, eps))
+            - (1 - y) * (1 - alpha) * (1 - q) ** gamma_neg * log(max(q, eps))
 
-    with :math:`a` = ``alpha`` (without it both factors are 1) and :math:`m` = ``clip``, the
-    probability margin. Where :math:`\epsilon` is the larger the logarithm is constant, and only the
-    focusing weight :math:`(1-\cdot)^\gamma` has a gradient (with ``detach_weights`` not even that).
-    ``from_probs`` says that the input is :math:`p` and not its logit.
+    Without an ``alpha`` both of its factors are 1. Where ``eps`` is the larger the logarithm is
+    constant, and only the focusing weight has a gradient (with ``detach_weights`` not even that).
+    ``from_probs`` says that the input is p and not its logit.
     """
 
     gamma_pos: float
@@ -76,7 +75,7 @@ def entry_gain(x: Tensor, y: Labels, term: AsymmetricTerm) -> Tensor:
 
 
 def entry_grad(x: Tensor, y: Labels, term: AsymmetricTerm) -> Tensor:
-    """Return the derivative of the loss of every entry by ``x``; arguments of :func:`entry_gain`.
+    """Return the derivative of the loss of every entry by ``x``; arguments of `entry_gain`.
 
     With w and r the probabilities of the wrong and the right answer, q = r (+ clip), u = 1 - q and
     g = gamma, the derivative by the wrong answer's logit is

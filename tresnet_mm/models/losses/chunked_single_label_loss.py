@@ -5,10 +5,11 @@ from torch import Tensor
 from torch.autograd.function import once_differentiable
 
 from .asymmetric_term import power, power_slope
-from .fused_binary_loss import row_chunks
+from .chunked_binary_loss import row_chunks
+from .loss_module import should_validate
 
 
-def fused_single_label_loss(
+def chunked_single_label_loss(
     logits: Tensor,
     targets: Tensor,
     weight: Tensor | None,
@@ -19,10 +20,10 @@ def fused_single_label_loss(
     ignore_index: int,
     validate: bool | None,
 ) -> Tensor:
-    """Return the (N,) losses of (N, C) logits and (N,) classes in one fused pass.
+    """Return the (N,) losses of (N, C) logits and (N,) classes.
 
-    See :func:`~tresnet_mm.models.losses.asymmetric_loss_single_label` for formula, arguments and
-    errors. Ignored samples have a loss of 0.
+    See `asymmetric_loss_single_label` for formula, arguments and errors. Ignored samples have a
+    loss of 0.
     """
     if not logits.is_floating_point():
         raise TypeError(f'logits must be floating point, got {logits.dtype}')
@@ -46,7 +47,7 @@ def fused_single_label_loss(
                 f'weight of shape {tuple(weight.shape)} does not fit {targets.numel()} samples'
             )
     known = targets != ignore_index
-    if (not logits.is_cuda if validate is None else validate) and not torch.compiler.is_compiling():
+    if should_validate(logits, validate):
         wrong = known & ((targets < 0) | (targets >= logits.shape[1]))
         if wrong.any():
             raise ValueError(
@@ -56,10 +57,10 @@ def fused_single_label_loss(
     scale = known if weight is None else known * weight.view(-1)
     classes = targets.long().clamp(min=0)
     constants = (gamma_pos, gamma_neg, label_smoothing)
-    return _FusedSingleLabelLoss.apply(logits, classes, scale, *constants)
+    return _ChunkedSingleLabelLoss.apply(logits, classes, scale, *constants)
 
 
-class _FusedSingleLabelLoss(torch.autograd.Function):
+class _ChunkedSingleLabelLoss(torch.autograd.Function):
     """Works on chunks of rows, and keeps no probability for backward."""
 
     @staticmethod

@@ -7,6 +7,7 @@ from torch import Tensor
 from torch.autograd.function import once_differentiable
 
 from .asymmetric_term import AsymmetricTerm, entry_gain, entry_grad
+from .loss_module import should_validate
 
 # Elements of a chunk: few enough that its temporaries stay in cache (and small beside the logits),
 # enough that the cost of starting an operation does not show.
@@ -14,7 +15,7 @@ CPU_CHUNK_PER_THREAD = 3 << 15
 ACCELERATOR_CHUNK = 1 << 22
 
 
-def fused_binary_loss(
+def chunked_binary_loss(
     pred: Tensor,
     target: Tensor,
     term: AsymmetricTerm,
@@ -23,7 +24,7 @@ def fused_binary_loss(
     reduce: bool = True,
     validate: bool | None = None,
 ) -> Tensor:
-    """Sum the asymmetric binary loss over all entries (or keep it for each) in one fused pass.
+    """Sum the asymmetric binary loss over all entries (or keep it for each).
 
     Forward and backward go through the entries in chunks, so that the memory they need beside input
     and output does not grow with the input. Backward recomputes what it needs, and is itself not
@@ -43,9 +44,9 @@ def fused_binary_loss(
         The sum, or (N, C) losses, float32 (float64 for float64 input).
 
     Raises:
-        TypeError: for predictions that are not floating point, or classes that are not integers.
-        ValueError: for shapes that do not fit, targets out of range, and weights or targets that
-            require a gradient.
+        TypeError: If the predictions are not floating point, or classes not integers.
+        ValueError: If shapes do not fit, a target is out of its range, or weight or target require
+            a gradient.
     """
     if not pred.is_floating_point():
         raise TypeError(f'predictions must be floating point, got {pred.dtype}')
@@ -64,18 +65,17 @@ def fused_binary_loss(
             raise ValueError(f'{name} must not require a gradient: detach them')
     if weight is not None:
         weight = weight.expand(pred.shape)
-    compiling = torch.compiler.is_compiling()
-    validate = (not pred.is_cuda if validate is None else validate) and not compiling
+    validate = should_validate(pred, validate)
     hard = by_class or target.dtype == torch.bool
     if validate and by_class:
         _check_classes(target, pred.shape[1])
     elif validate and not hard:
         hard = _check_range(target, ignore_index)
-    return _FusedBinaryLoss.apply(pred, target, weight, term, ignore_index, reduce, hard)
+    return _ChunkedBinaryLoss.apply(pred, target, weight, term, ignore_index, reduce, hard)
 
 
-class _FusedBinaryLoss(torch.autograd.Function):
-    """Chunks through :func:`entry_gain` forwards and :func:`entry_grad` backwards."""
+class _ChunkedBinaryLoss(torch.autograd.Function):
+    """Chunks through `entry_gain` forwards and `entry_grad` backwards."""
 
     @staticmethod
     def forward(ctx, pred, target, weight, term, ignore_index, reduce, hard):
@@ -135,7 +135,7 @@ def _evaluate(
     ignore_index: float | None,
     hard: bool,
 ) -> Tensor:
-    """Evaluate :func:`entry_gain` or :func:`entry_grad` on a chunk with any kind of target."""
+    """Evaluate `entry_gain` or `entry_grad` on a chunk with any kind of target."""
     x = pred.to(torch.promote_types(pred.dtype, torch.float32))
     if target.dim() == 1:
         return _evaluate_classes(function, x, target.long()[:, None], term)
