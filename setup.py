@@ -55,6 +55,7 @@ setup(
     python_requires='>=3.10',
     packages=find_packages(include=['tresnet_mm', 'tresnet_mm.*']),
     cmdclass={'build_py': BuildWithMim},
+    entry_points={'console_scripts': ['tresnet-mm = tresnet_mm.__main__:main']},
     install_requires=[
         'torch>=2.4',
         'numpy',

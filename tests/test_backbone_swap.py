@@ -12,15 +12,16 @@ from mmengine.registry import DefaultScope
 
 import tresnet_mm
 from tools.analysis import swap_report
-from tools.swap_backbone import child_config, config_path
 from tresnet_mm.backbone_swap import plan_swap
+from tresnet_mm.commands.config_files import find_config
+from tresnet_mm.commands.swap import child_config
 
 #: What a swap has to get right, each in one config: the folder of mmdet's configs.
 SAMPLE = ['atss', 'detr', 'libra_rcnn', 'yolof']
 
 
 def load(name: str) -> Config:
-    return Config.fromfile(config_path(f'mmdet::{name}'))
+    return Config.fromfile(find_config(f'mmdet::{name}'))
 
 
 def test_plain_fpn_detector():

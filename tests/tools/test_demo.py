@@ -12,6 +12,7 @@ import torch
 from mmengine.config import Config
 from mmengine.runner import Runner
 
+from tresnet_mm.commands import runs
 from tresnet_mm.datasets.shapes import SHAPES_SET, SPARSE_SHAPES_SET, make_shapes
 
 FEW = dataclasses.replace(SHAPES_SET, num_train=32, num_val=8)
@@ -98,41 +99,33 @@ def test_arch_options_fit_the_backbone() -> None:
 
 
 def test_a_missing_metric_is_a_clear_failure() -> None:
-    import tool_runs
-
-    with pytest.raises(tool_runs.ToolError, match='no coco/bbox_mAP among the metrics: time'):
-        tool_runs.metric(dict(time=1.0), 'coco/bbox_mAP')
+    with pytest.raises(runs.RunError, match='no coco/bbox_mAP among the metrics: time'):
+        runs.metric(dict(time=1.0), 'coco/bbox_mAP')
 
 
 def test_a_run_without_log_is_a_clear_failure(tmp_path: Path) -> None:
-    import tool_runs
-
-    with pytest.raises(tool_runs.ToolError, match='no run has left its log'):
-        tool_runs.scalars_file(tmp_path)
+    with pytest.raises(runs.RunError, match='no run has left its log'):
+        runs.scalars_file(tmp_path)
 
 
 def test_the_last_run_is_the_one_that_counts(tmp_path: Path) -> None:
-    import tool_runs
-
     for name in ('20260101_000000', '20260102_000000', 'test'):
         (tmp_path / name / 'vis_data').mkdir(parents=True)
-    assert tool_runs.scalars_file(tmp_path).parent.parent.name == '20260102_000000'
+    assert runs.scalars_file(tmp_path).parent.parent.name == '20260102_000000'
 
 
 def test_a_failing_tool_is_one_message(tmp_path: Path, monkeypatch, capsys) -> None:
     import demo
 
     monkeypatch.setattr(demo, 'make_shapes', lambda root: None)
-    monkeypatch.setattr(demo.tool_runs, '_run', fail_as_tools_do)
+    monkeypatch.setattr(demo.runs, '_run', fail_as_tools_do)
     monkeypatch.setattr(sys, 'argv', ['demo.py', '--work-dir', str(tmp_path)])
-    with pytest.raises(SystemExit, match='^demo: train.py failed$'):
+    with pytest.raises(SystemExit, match='^demo: train failed$'):
         demo.main()
 
 
 def fail_as_tools_do(tool: str, *args) -> None:
-    import tool_runs
-
-    raise tool_runs.ToolError(f'{tool} failed')
+    raise runs.RunError(f'{tool} failed')
 
 
 def test_losses_are_compared_at_equal_options_and_resumed(tmp_path: Path, monkeypatch) -> None:
@@ -148,8 +141,8 @@ def test_losses_are_compared_at_equal_options_and_resumed(tmp_path: Path, monkey
         loss, seed = checkpoint.parent.name.split('_')
         return {'multi-label/mAP': dict(asl=40.0, bce=30.0, focal=20.0)[loss] + int(seed)}
 
-    monkeypatch.setattr(compare_losses.tool_runs, 'train', train)
-    monkeypatch.setattr(compare_losses.tool_runs, 'test', test)
+    monkeypatch.setattr(compare_losses.runs, 'train', train)
+    monkeypatch.setattr(compare_losses.runs, 'test', test)
     arguments = ['--work-dir', str(tmp_path), '--seeds', '1', '2']
     results = compare_losses.compare(compare_losses.parse_args([*arguments, '--losses', 'asl']))
     assert results == {'asl': {'1': 41.0, '2': 42.0}}

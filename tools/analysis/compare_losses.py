@@ -18,13 +18,13 @@ import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
-import tool_runs  # noqa: E402
-from mmengine.config import Config  # noqa: E402
+from mmengine.config import Config
 
-from tresnet_mm.datasets.shapes import SPARSE_SHAPES_SET, make_shapes  # noqa: E402
+from tresnet_mm.commands import runs
+from tresnet_mm.datasets.shapes import SPARSE_SHAPES_SET, make_shapes
 
-CONFIG = tool_runs.ROOT / 'configs/multilabel_tresnet_m_shapes_sparse.py'
+ROOT = Path(__file__).resolve().parents[2]
+CONFIG = ROOT / 'configs/multilabel_tresnet_m_shapes_sparse.py'
 METRIC = 'multi-label/mAP'
 #: (name in the table, gamma_neg, gamma_pos, clip); all summed over images and classes
 LOSSES = {
@@ -80,9 +80,9 @@ def train_and_test(args: argparse.Namespace, loss: str, seed: int) -> float:
     """The mAP in percent after the last epoch of one run."""
     work_dir = args.work_dir / f'{loss}_{seed}'
     options = [*args.cfg_options, *loss_options(loss), f'randomness.seed={seed}']
-    checkpoint = tool_runs.train(str(CONFIG), work_dir, options, quiet=True)
-    metrics = tool_runs.test(str(CONFIG), checkpoint, work_dir / 'test', options, quiet=True)
-    return tool_runs.metric(metrics, METRIC)
+    checkpoint = runs.train(str(CONFIG), work_dir, options, quiet=True)
+    metrics = runs.test(str(CONFIG), checkpoint, work_dir / 'test', options, quiet=True)
+    return runs.metric(metrics, METRIC)
 
 
 def to_markdown(results: Mapping[str, Mapping[str, float]]) -> str:
@@ -105,7 +105,7 @@ def main() -> None:
     try:
         make_shapes(Config.fromfile(CONFIG).data_root, SPARSE_SHAPES_SET)
         results = compare(args)
-    except (tool_runs.ToolError, FileExistsError) as error:
+    except (runs.RunError, FileExistsError) as error:
         sys.exit(f'compare_losses: {error}')
     print(f'\nmAP in percent after equal training:\n\n{to_markdown(results)}')
     print(f'\n{args.work_dir / "results.json"}')

@@ -19,15 +19,15 @@ import time
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
-import tool_runs  # noqa: E402
-import torch  # noqa: E402
-from mmengine.config import Config  # noqa: E402
-from mmengine.dataset import pseudo_collate  # noqa: E402
-from mmengine.registry import MODELS, init_default_scope  # noqa: E402
+import torch
+from mmengine.config import Config
+from mmengine.dataset import pseudo_collate
+from mmengine.registry import MODELS, init_default_scope
 
-from tresnet_mm.datasets.shapes import SHAPES_SET, make_shapes  # noqa: E402
+from tresnet_mm.commands import runs
+from tresnet_mm.datasets.shapes import SHAPES_SET, make_shapes
 
+ROOT = Path(__file__).resolve().parents[2]
 BOXES, LABELS = 'coco/bbox_mAP', 'multi-label/mAP'
 #: name in the table, config, metrics that it has
 MODELS_COMPARED = {
@@ -53,7 +53,7 @@ def parse_args(argv: Sequence[str] | None = None) -> argparse.Namespace:
 
 def config_path(model: str) -> Path:
     """The config of one of ``MODELS_COMPARED``."""
-    return tool_runs.ROOT / 'configs' / f'{MODELS_COMPARED[model][1]}.py'
+    return ROOT / 'configs' / f'{MODELS_COMPARED[model][1]}.py'
 
 
 def train_and_test(args: argparse.Namespace, model: str, seed: int) -> dict[str, float]:
@@ -61,13 +61,13 @@ def train_and_test(args: argparse.Namespace, model: str, seed: int) -> dict[str,
     config, work_dir = str(config_path(model)), args.work_dir / f'{model}_{seed}'
     options = [f'train_cfg.max_epochs={args.epochs}',
                f'param_scheduler.0.total_steps={args.epochs}', f'randomness.seed={seed}']
-    checkpoint = tool_runs.train(config, work_dir, options, quiet=True)
-    metrics = tool_runs.test(config, checkpoint, work_dir / 'test', options, quiet=True)
-    result = {key: tool_runs.metric(metrics, key) for key in MODELS_COMPARED[model][2]}
+    checkpoint = runs.train(config, work_dir, options, quiet=True)
+    metrics = runs.test(config, checkpoint, work_dir / 'test', options, quiet=True)
+    result = {key: runs.metric(metrics, key) for key in MODELS_COMPARED[model][2]}
     for weight in args.rescore if model == 'both' else ():
-        metrics = tool_runs.test(config, checkpoint, work_dir / f'rescore_{weight:g}',
+        metrics = runs.test(config, checkpoint, work_dir / f'rescore_{weight:g}',
                                  [*options, f'model.rescore={weight}'], quiet=True)
-        result[f'{BOXES}@{weight:g}'] = tool_runs.metric(metrics, BOXES)
+        result[f'{BOXES}@{weight:g}'] = runs.metric(metrics, BOXES)
     return result
 
 
@@ -151,7 +151,7 @@ def main() -> None:
     try:
         make_shapes(Config.fromfile(config_path('boxes')).data_root, SHAPES_SET)
         results = compare(args)
-    except (tool_runs.ToolError, FileExistsError) as error:
+    except (runs.RunError, FileExistsError) as error:
         sys.exit(f'compare_tasks: {error}')
     table = to_markdown(results, measure(args.timed_images))
     (args.work_dir / 'table.md').write_text(table + '\n')

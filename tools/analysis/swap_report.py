@@ -30,7 +30,7 @@ from mmengine.utils import get_installed_path
 
 from tresnet_mm import swap_backbone
 from tresnet_mm.backbone_swap import plan_swap
-from tresnet_mm.engine.launch import config_dicts
+from tresnet_mm.commands.launch import config_dicts
 
 CONFIGS = Path(get_installed_path('mmdet')) / '.mim' / 'configs'
 STEPS = ('build', 'loss', 'predict')

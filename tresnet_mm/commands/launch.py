@@ -1,8 +1,9 @@
-"""From a command line to a runner's config: what ``tools/train.py`` and ``tools/test.py`` share."""
+"""From a command line to a runner's config: what training and testing share."""
 from __future__ import annotations
 
 import argparse
 import os
+import re
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
@@ -11,7 +12,10 @@ import torch
 from mmengine.config import Config, DictAction
 
 from ..checkpoint import SCHEME, fetch
+from .config_files import find_config
 
+CONFIG_HELP = ('config file, package::path, or the name of a config of this package, such as '
+               'fcos_tresnet_m')
 CFG_OPTIONS_HELP = ('changes to the config, as key=value with dotted keys; lists as key="[a,b]" or '
                     'key=a,b, tuples in quotation marks without spaces')
 
@@ -31,18 +35,17 @@ def load_config(args: argparse.Namespace) -> Config:
     """The config of ``args.config`` with the common options applied; nothing is built or written.
 
     Raises:
-        FileNotFoundError: If the config file does not exist.
+        FileNotFoundError: If there is no such config.
     """
-    if not Path(args.config).is_file():
-        raise FileNotFoundError(f'config file {args.config} does not exist')
-    cfg = Config.fromfile(args.config)
+    path = find_config(args.config)
+    cfg = Config.fromfile(path)
     cfg.launcher = args.launcher
     if args.cfg_options is not None:
         cfg.merge_from_dict(args.cfg_options)
     if args.work_dir is not None:
         cfg.work_dir = args.work_dir
     elif cfg.get('work_dir') is None:
-        cfg.work_dir = os.path.join('work_dirs', Path(args.config).stem)
+        cfg.work_dir = os.path.join('work_dirs', path.stem)
     return cfg
 
 
@@ -88,29 +91,44 @@ def check_annotation_files(cfg: Config, *loaders: str) -> None:
         loaders: Keys such as ``'train_dataloader'``; those that the config lacks are left out.
 
     Raises:
-        FileNotFoundError: Naming the file and how to point to another folder.
+        FileNotFoundError: Naming the file, and the settings and the environment variable, if the
+            config takes its folder from one, that point to another folder.
     """
     for loader in loaders:
-        for dataset in _datasets((cfg.get(loader) or {}).get('dataset')):
+        for key, dataset in _datasets(f'{loader}.dataset', (cfg.get(loader) or {}).get('dataset')):
             ann_file = dataset.get('ann_file')
             if not isinstance(ann_file, str) or not ann_file:
                 continue
-            path = os.path.join(dataset.get('data_root') or '', ann_file)
-            if '://' not in path and not os.path.exists(path):
-                raise FileNotFoundError(
-                    f'annotation file {path} of {loader} does not exist: set COCO_ROOT to the '
-                    f'folder that holds it (now {os.environ.get("COCO_ROOT", "not set")}), or '
-                    f'{loader}.dataset.data_root')
+            root = dataset.get('data_root') or ''
+            path = os.path.join(root, ann_file)
+            if '://' in path or os.path.exists(path):
+                continue
+            variable = folder_variable(cfg, root or ann_file)
+            where = [f'{key}.data_root' if root else f'{key}.ann_file']
+            if variable:
+                where.insert(0, f'{variable} to the folder that holds it '
+                             f'(now {os.environ.get(variable, "not set")})')
+            raise FileNotFoundError(
+                f'annotation file {path} of {loader} does not exist: set {", or ".join(where)}')
 
 
-def _datasets(cfg: Mapping[str, Any] | None) -> Iterator[Mapping[str, Any]]:
-    """The dataset configs inside wrappers (``dataset``) and concatenations (``datasets``)."""
+def folder_variable(cfg: Config, folder: str) -> str | None:
+    """The environment variable that a config takes a folder from, by ``{{$NAME:default}}``."""
+    for name, default in re.findall(r'\{\{\s*\$(\w+)\s*:\s*(\S*?)\s*\}\}', cfg.text):
+        value = os.environ.get(name, default).rstrip('/')
+        if value and (folder.rstrip('/') == value or folder.startswith(f'{value}/')):
+            return name
+    return None
+
+
+def _datasets(key: str, cfg: Mapping[str, Any] | None) -> Iterator[tuple[str, Mapping[str, Any]]]:
+    """The dataset configs inside wrappers and concatenations, each with its dotted key."""
     if not isinstance(cfg, Mapping):
         return
-    yield cfg
-    yield from _datasets(cfg.get('dataset'))
-    for part in cfg.get('datasets') or ():
-        yield from _datasets(part)
+    yield key, cfg
+    yield from _datasets(f'{key}.dataset', cfg.get('dataset'))
+    for index, part in enumerate(cfg.get('datasets') or ()):
+        yield from _datasets(f'{key}.datasets.{index}', part)
 
 
 def set_up_processes(cfg: Config, local_rank: int) -> None:
