@@ -1,4 +1,4 @@
-"""tools/setup_env.py and its shell front: what they refuse, repair and leave alone."""
+""".dev_scripts/setup_env.py and its shell front: what they refuse, repair and leave alone."""
 
 import importlib.util
 import re
@@ -13,7 +13,7 @@ import pytest
 
 @pytest.fixture
 def setup_env(repo_root):
-    spec = importlib.util.spec_from_file_location('setup_env', repo_root / 'tools/setup_env.py')
+    spec = importlib.util.spec_from_file_location('setup_env', repo_root / '.dev_scripts/setup_env.py')
     module = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(module)
     return module
@@ -35,7 +35,7 @@ def stub(tmp_path):
 
 @pytest.fixture
 def front(repo_root, tmp_path):
-    """Runs tools/setup_env.sh with a PATH of only the named programs and the stubs."""
+    """Runs .dev_scripts/setup_env.sh with a PATH of only the named programs and the stubs."""
 
     def run(*programs: str, **variables: str) -> subprocess.CompletedProcess:
         stubs = tmp_path / 'stubs'
@@ -44,7 +44,7 @@ def front(repo_root, tmp_path):
             if not (stubs / name).exists():
                 (stubs / name).symlink_to(shutil.which(name))
         return subprocess.run(
-            ['sh', str(repo_root / 'tools/setup_env.sh')],
+            ['sh', str(repo_root / '.dev_scripts/setup_env.sh')],
             env={'PATH': str(stubs), 'VENV': str(tmp_path / 'venv'), **variables},
             capture_output=True,
             text=True,

@@ -318,16 +318,6 @@ def test_image_demo_draws(coco_tiny, tmp_path, monkeypatch):
     assert set(boxes) >= {'bboxes', 'scores', 'labels'}
 
 
-def test_faster_coco_metric_gives_the_same_twelve_numbers(tmp_path, monkeypatch):
-    pytest.importorskip('faster_coco_eval')
-    monkeypatch.syspath_prepend(str(TOOLS))
-    from benchmarking.evaluation import coco_evaluators
-    plain, faster = (run() for run in coco_evaluators(tmp_path, images=60, boxes=30).values())
-    assert set(plain) == {f'coco/bbox_{key}' for key in TWELVE}
-    assert plain == faster
-    assert 0.02 < plain['coco/bbox_mAP'] < 0.9  # neither nothing nor everything is found
-
-
 def test_mmdet_tool_lists_what_there_is():
     assert mmdet_tool.tool_path('confusion_matrix').is_file()
     with pytest.raises(FileNotFoundError, match="no analysis tool 'x'; it has: .*analyze_logs"):

@@ -1,7 +1,6 @@
 """The demos from end to end on a fraction of their data, and what they say on failure."""
 
 import dataclasses
-import json
 import os
 import sys
 from pathlib import Path
@@ -13,10 +12,9 @@ from mmengine.config import Config
 from mmengine.runner import Runner
 
 from tresnet_mm.commands import runs
-from tresnet_mm.datasets.shapes import SHAPES_SET, SPARSE_SHAPES_SET, make_shapes
+from tresnet_mm.datasets.shapes import SHAPES_SET, make_shapes
 
 FEW = dataclasses.replace(SHAPES_SET, num_train=32, num_val=8)
-FEW_SPARSE = dataclasses.replace(SPARSE_SHAPES_SET, num_train=32, num_val=40)
 SHORT = ['train_cfg.max_epochs=1', 'param_scheduler.0.total_steps=1',
          'train_dataloader.num_workers=0', 'train_dataloader.persistent_workers=False',
          'val_dataloader.num_workers=0', 'val_dataloader.persistent_workers=False',
@@ -27,7 +25,6 @@ SHORT = ['train_cfg.max_epochs=1', 'param_scheduler.0.total_steps=1',
 @pytest.fixture(autouse=True)
 def tools_on_path(repo_root: Path, monkeypatch) -> None:
     monkeypatch.syspath_prepend(str(repo_root / 'tools'))
-    monkeypatch.syspath_prepend(str(repo_root / 'tools/analysis'))
     monkeypatch.chdir(repo_root)
     path = os.pathsep.join([str(repo_root), os.environ.get('PYTHONPATH', '')])
     monkeypatch.setenv('PYTHONPATH', path)
@@ -126,51 +123,3 @@ def test_a_failing_tool_is_one_message(tmp_path: Path, monkeypatch, capsys) -> N
 
 def fail_as_tools_do(tool: str, *args) -> None:
     raise runs.RunError(f'{tool} failed')
-
-
-def test_losses_are_compared_at_equal_options_and_resumed(tmp_path: Path, monkeypatch) -> None:
-    import compare_losses
-
-    calls = []
-
-    def train(config, work_dir, options, quiet):
-        calls.append((work_dir.name, options))
-        return work_dir / 'epoch_1.pth'
-
-    def test(config, checkpoint, work_dir, options, quiet):
-        loss, seed = checkpoint.parent.name.split('_')
-        return {'multi-label/mAP': dict(asl=40.0, bce=30.0, focal=20.0)[loss] + int(seed)}
-
-    monkeypatch.setattr(compare_losses.runs, 'train', train)
-    monkeypatch.setattr(compare_losses.runs, 'test', test)
-    arguments = ['--work-dir', str(tmp_path), '--seeds', '1', '2']
-    results = compare_losses.compare(compare_losses.parse_args([*arguments, '--losses', 'asl']))
-    assert results == {'asl': {'1': 41.0, '2': 42.0}}
-    results = compare_losses.compare(compare_losses.parse_args(arguments))
-    assert [name for name, _ in calls] == ['asl_1', 'asl_2', 'bce_1', 'focal_1', 'bce_2', 'focal_2']
-    # all that differs between two runs of a seed are the three numbers of the loss
-    (_, bce), (_, focal) = calls[2:4]
-    assert {o.split('=')[0] for o in set(bce) ^ set(focal)} == {
-        'model.head.loss.gamma_neg', 'model.head.loss.gamma_pos'}  # fmt: skip
-    assert json.loads((tmp_path / 'results.json').read_text())['mAP'] == results
-    table = compare_losses.to_markdown(results)
-    assert '| ASL (4, 0, 0.05) | 41.0 | 42.0 | 41.5 | 0.7 |' in table
-    compare_losses.compare(
-        compare_losses.parse_args([*arguments, '--cfg-options', 'train_cfg.max_epochs=1'])
-    )
-    assert len(calls) == 12  # other options, other results
-
-
-@pytest.mark.slow
-def test_one_run_of_the_comparison(tmp_path: Path, monkeypatch) -> None:
-    import compare_losses
-
-    make_shapes(tmp_path / 'sparse', FEW_SPARSE)
-    monkeypatch.setenv('SPARSE_SHAPES_ROOT', str(tmp_path / 'sparse'))
-    args = compare_losses.parse_args(
-        ['--losses', 'focal', '--seeds', '3', '--work-dir', str(tmp_path / 'runs'),
-         '--cfg-options', *SHORT])  # fmt: skip
-    assert 0 < compare_losses.compare(args)['focal']['3'] < 100
-    [config] = (tmp_path / 'runs/focal_3').glob('*.py')
-    said = config.read_text()
-    assert 'seed=3' in said and 'gamma_pos=2' in said

@@ -1,15 +1,10 @@
-"""Measuring side by side: alternated timing, bytes saved for backward, peak memory, environment."""
+"""Measuring side by side: alternated timing, bytes saved for backward, peak memory."""
 from __future__ import annotations
 
 import gc
-import json
-import os
-import platform
 import statistics
-import sys
 import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from importlib import metadata
 from pathlib import Path
 from typing import Any
 
@@ -17,8 +12,6 @@ import torch
 from torch import Tensor, nn
 
 MIB = 2**20
-_PACKAGES = ('torch', 'onedl-mmengine', 'onedl-mmcv', 'onedl-mmdetection', 'inplace-abn', 'numpy',
-             'onnx', 'onnxruntime')
 
 
 def synchronize() -> None:
@@ -139,78 +132,3 @@ def available_memory() -> int:
         if line.startswith('MemAvailable'):
             return int(line.split()[1]) * 1024
     raise RuntimeError('/proc/meminfo does not name MemAvailable')
-
-
-def environment() -> dict[str, Any]:
-    """Versions, hardware and the settings that timings depend on."""
-    versions = {}
-    for name in _PACKAGES:
-        try:
-            versions[name] = metadata.version(name)
-        except metadata.PackageNotFoundError:
-            continue
-    info = dict(python=platform.python_version(), platform=platform.platform(),
-                cpu=_cpu_name(), cores=os.cpu_count(), threads=torch.get_num_threads(),
-                load=round(os.getloadavg()[0], 2) if hasattr(os, 'getloadavg') else None,
-                versions=versions)
-    if torch.cuda.is_available():
-        info.update(gpu=torch.cuda.get_device_name(), cuda=torch.version.cuda,
-                    cudnn=torch.backends.cudnn.version())
-    return info
-
-
-def _cpu_name() -> str:
-    """The processor's name from /proc/cpuinfo, else what Python knows."""
-    path = Path('/proc/cpuinfo')
-    if path.is_file():
-        for line in path.read_text().splitlines():
-            if line.startswith('model name'):
-                return line.split(':', 1)[1].strip()
-    return platform.processor() or platform.machine()
-
-
-def markdown_table(rows: Sequence[Mapping[str, Any]]) -> str:
-    """Rows (dictionaries of scalars) as a markdown table; columns in order of first appearance."""
-    if not rows:
-        return '(no rows)'
-    columns = list(dict.fromkeys(key for row in rows for key in row))
-    cells = [[_cell(row.get(column)) for column in columns] for row in rows]
-    widths = [max(len(line[i]) for line in [columns, *cells]) for i in range(len(columns))]
-    lines = [columns, ['-' * width for width in widths], *cells]
-    lines = [[cell.ljust(width) for cell, width in zip(line, widths, strict=True)]
-             for line in lines]
-    return '\n'.join(f'| {" | ".join(line)} |' for line in lines)
-
-
-def _cell(value: Any) -> str:
-    """A table cell: floats to four significant digits, missing values empty."""
-    if value is None:
-        return ''
-    if isinstance(value, float):
-        return f'{value:.4g}' if abs(value) < 1000 else f'{value:.0f}'
-    return str(value)
-
-
-def report(name: str, rows: Sequence[Mapping[str, Any]], out_dir: str | Path | None = None,
-           **extra: Any) -> dict[str, Any]:
-    """Print the table of a benchmark and, with ``out_dir``, write ``<out_dir>/<name>.json``.
-
-    Args:
-        name: Subject of the benchmark, e.g. ``layers``.
-        rows: What was measured, one dictionary a line.
-        out_dir: Folder of the JSON file, made if missing; None writes nothing.
-        extra: Further entries of the JSON file.
-
-    Returns:
-        The record: ``name``, ``command``, ``environment``, ``rows`` and ``extra``.
-    """
-    command = ['python', os.path.relpath(sys.argv[0]), *sys.argv[1:]]
-    record = dict(name=name, command=' '.join(command), environment=environment(),
-                  rows=list(rows), **extra)
-    print(f'\n## {name}\n\n{markdown_table(rows)}\n', flush=True)
-    if out_dir is not None:
-        path = Path(out_dir) / f'{name}.json'
-        path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_text(json.dumps(record, indent=1) + '\n')
-        print(f'written: {path}', flush=True)
-    return record

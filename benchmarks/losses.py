@@ -9,8 +9,9 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from benchmarking import timing
 from tresnet_mm.models.losses import AsymmetricFocalLoss, AsymmetricLoss
+
+from . import timing
 
 # (images, classes): COCO's 80 classes at a large batch, OpenImages' 9,600 at a small one
 MULTILABEL_SHAPES = ((4096, 80), (64, 9600))
@@ -106,7 +107,7 @@ def measure(task: str, losses: Mapping[str, Loss], logits: Tensor, targets: Tens
 
 
 def run(args: argparse.Namespace) -> list[dict[str, Any]]:
-    """Measure both families of losses; called by ``tools/benchmark.py losses``."""
+    """Measure both families of losses; called by ``python -m benchmarks losses``."""
     generator = torch.Generator().manual_seed(0)
     # A round takes milliseconds: many of them cost little and settle the median.
     rounds = 4 * args.rounds

@@ -1,12 +1,11 @@
-#!/usr/bin/env python
 """Table: which models of mmdet work with ResNet on this stack, and with its ResNet swapped.
 
 Takes one config of each of mmdet's config folders that has a ResNet, and on the CPU builds the
 model, computes its losses with backward, and predicts. Each model runs in a process of its own.
 
 Examples:
-    python tools/analysis/swap_report.py --only atss fcos detr
-    python tools/analysis/swap_report.py --archs m l v2_l --out docs/swap_report.md
+    python -m benchmarks.experiments.swap_report --only atss fcos detr
+    python -m benchmarks.experiments.swap_report --archs m l v2_l --out docs/swap_report.md
 """
 from __future__ import annotations
 
@@ -32,6 +31,8 @@ from tresnet_mm import swap_backbone
 from tresnet_mm.backbone_swap import plan_swap
 from tresnet_mm.commands.launch import config_dicts
 
+from ..markdown_table import markdown_table
+
 CONFIGS = Path(get_installed_path('mmdet')) / '.mim' / 'configs'
 STEPS = ('build', 'loss', 'predict')
 IMAGE = 128
@@ -45,7 +46,7 @@ One config of each of mmdet's config folders that has a ResNet, with that ResNet
 whether the model is built, computes its losses with backward, and predicts, on the CPU with random
 images and weights. Made by
 
-    python tools/analysis/swap_report.py --archs {archs} --out docs/swap_report.md
+    python -m benchmarks.experiments.swap_report --archs {archs} --out docs/swap_report.md
 """
 
 
@@ -158,23 +159,23 @@ def check_in_process(path: Path, arch: str | None) -> dict[str, str]:
 def markdown(rows: list[dict], archs: list[str]) -> str:
     """The page: the table, with what failed and why below it."""
     names = ['ResNet', *archs]
-    table = ['| config | ' + ' | '.join(names) + ' |', '| --- ' * (len(names) + 1) + '|']
+    table = []
     failures: dict[tuple[str, str, str], list[str]] = {}
     for row in rows:
-        cells = []
+        cells = {}
         for name in names:
             results = row['results'][name]
-            cells.append(' '.join(s for s in STEPS if results.get(s) == 'ok') or 'nothing')
+            cells[name] = ' '.join(s for s in STEPS if results.get(s) == 'ok') or 'nothing'
             for step, text in results.items():
                 if text != 'ok':
                     failures.setdefault((row['config'], step, text), []).append(name)
-        table.append(f'| {row["config"]} | ' + ' | '.join(cells) + ' |')
-    counts = [' / '.join(str(sum(row['results'][name].get(step) == 'ok' for row in rows))
-                         for step in STEPS) for name in names]
-    table.append(f'| of {len(rows)}: {" / ".join(STEPS)} | ' + ' | '.join(counts) + ' |')
+        table.append(dict(config=row['config'], **cells))
+    table.append(dict(config=f'of {len(rows)}: {" / ".join(STEPS)}', **{
+        name: ' / '.join(str(sum(row['results'][name].get(step) == 'ok' for row in rows))
+                         for step in STEPS) for name in names}))
     reasons = [f'- {config}, {step} ({", ".join(who)}): {text}'
                for (config, step, text), who in failures.items()]
-    return '\n'.join([INTRODUCTION.format(archs=' '.join(archs)), *table, '',
+    return '\n'.join([INTRODUCTION.format(archs=' '.join(archs)), markdown_table(table), '',
                       '## What did not work', '', *reasons, ''])
 
 

@@ -10,8 +10,9 @@ from typing import Any
 import torch
 from mmengine.registry import MODELS
 
-from benchmarking import timing
 from tresnet_mm.deploy import OnnxModel, export_onnx, fuse
+
+from . import timing
 
 
 @torch.no_grad()

@@ -9,8 +9,9 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from benchmarking import timing
 from tresnet_mm.models.layers import BlurPool2d, FastConv2d, InPlaceABN
+
+from . import timing
 
 SLOPE = 1e-3
 # (N, C, H, W): the outputs of the stem and of stages 2 and 3 of TResNet-M at 224 px

@@ -1,11 +1,10 @@
-#!/usr/bin/env python
 """Overfit a handful of real images with FCOS and the full TResNet-M, and measure mAP on them.
 
 A check of the whole chain (loading, targets, losses, gradients, decoding, COCO's evaluation), not
 of generalisation: the images that are measured are those that were trained on.
 
 Examples:
-    COCO_ROOT=data/coco python tools/analysis/overfit_real_images.py --images 8 --epochs 60
+    COCO_ROOT=data/coco python -m benchmarks.experiments.overfit_real_images --images 8 --epochs 60
 """
 from __future__ import annotations
 

@@ -20,7 +20,8 @@ from mmengine.runner import Runner
 from torch import nn
 
 import tresnet_mm  # noqa: F401  registers the transforms
-from benchmarking import timing
+
+from . import timing
 
 COCO_SIZE = (480, 640)  # height, width of a typical COCO image
 
@@ -48,7 +49,7 @@ def pipelines() -> dict[str, tuple[Compose, dict[str, Any]]]:
     """The training pipelines: name -> (transforms, fields that the dataset would give)."""
     init_default_scope('mmdet')
     boxes = [dict(bbox=[10., 10., 200., 200.], bbox_label=1, ignore_flag=0)] * 7
-    configs = Path(__file__).resolve().parents[2] / 'configs'
+    configs = Path(__file__).resolve().parents[1] / 'configs'
     found = {}
     for size, name in ((224, 'multilabel_tresnet_m_224'), (448, 'multilabel_tresnet_l_448'),
                        (800, 'fcos_tresnet_m')):

@@ -1,12 +1,11 @@
-#!/usr/bin/env python
 """Measure layers, losses, networks, the data pipeline and evaluation, always side by side.
 
 Every figure is a ratio from one run that alternates the contenders, with medians over the rounds.
 
-    python tools/benchmark.py all --quick
-    python tools/benchmark.py all --out-dir benchmarks/results
-    python tools/benchmark.py layers
-    python tools/benchmark.py backbones --against r50,inplace_abn --train --batch-size 8
+    python -m benchmarks all --quick
+    python -m benchmarks all --out-dir benchmarks/results
+    python -m benchmarks layers
+    python -m benchmarks backbones --against r50,inplace_abn --train --batch-size 8
 """
 from __future__ import annotations
 
@@ -17,16 +16,17 @@ from collections.abc import Sequence
 from typing import Any
 
 import torch
-from benchmarking import timing
 
-# subject -> (module in tools/benchmarking, what it measures)
+from .record import report
+
+# subject -> (module of this folder, what it measures)
 SUBJECTS = {
     'layers': ('layers', 'in-place ABN and blur pool against plain layers and inplace-abn'),
     'losses': ('losses', 'the asymmetric losses against their plain forms'),
-    'heads': ('networks', 'multi-label heads'),
+    'heads': ('models', 'multi-label heads'),
     'backbones': ('networks', 'TResNet against ResNet-50 and TResNet with inplace-abn'),
-    'detectors': ('networks', 'whole detectors'),
-    'classifiers': ('networks', 'whole multi-label classifiers'),
+    'detectors': ('models', 'whole detectors'),
+    'classifiers': ('models', 'whole multi-label classifiers'),
     'pipeline': ('pipeline', 'image decoding, data pipelines and the training loop itself'),
     'evaluation': ('evaluation', 'COCO evaluation and the multi-label metric'),
     'onnx': ('onnx', 'onnxruntime, torch.compile, fused and eager inference'),
@@ -38,7 +38,8 @@ SUBJECTS = {
 def parse_args(argv: Sequence[str] | None = None) -> argparse.Namespace:
     """The command line as a namespace; ``batch_size`` is an int or 'auto'."""
     parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+        prog='python -m benchmarks', description=__doc__,
+        formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument('subject', choices=[*SUBJECTS, 'all'],
                         help='; '.join(f'{name}: {text}' for name, (_, text) in SUBJECTS.items()))
     parser.add_argument('--device', default='cpu', choices=['cpu', 'cuda'])
@@ -83,13 +84,13 @@ def _batch_size(text: str) -> int | str:
 
 def run_subject(subject: str, args: argparse.Namespace) -> dict[str, Any]:
     """Run one subject's module and report its rows."""
-    module = importlib.import_module(f'benchmarking.{SUBJECTS[subject][0]}')
+    module = importlib.import_module(f'.{SUBJECTS[subject][0]}', __package__)
     start = time.time()
     rows = module.run(argparse.Namespace(**{**vars(args), 'subject': subject}))
-    record = timing.report(subject, rows, args.out_dir,
+    record = report(subject, rows, args.out_dir,
                            minutes=round((time.time() - start) / 60, 2))
     if args.out_dir is not None:
-        from benchmarking import plots
+        from . import plots  # matplotlib, which printing does not need
         for path in plots.draw(record, args.out_dir):
             print(f'written: {path}', flush=True)
     return record

@@ -7,7 +7,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-RESULTS = Path(__file__).resolve().parents[2] / 'benchmarks' / 'results'
+RESULTS = Path(__file__).resolve().parent / 'results'
 # V100, mixed precision, 224 px: images/s in training and inference over ResNet-50's (paper, table
 # of the repository's README).
 PAPER = dict(train=730 / 805, infer=2930 / 2830)
@@ -70,5 +70,5 @@ def run(args: argparse.Namespace) -> list[dict[str, Any]]:
     path = Path(args.out_dir or RESULTS) / 'backbones.json'
     if not path.is_file():
         raise SystemExit(f'summary: {path} does not exist; '
-                         'run `python tools/benchmark.py backbones --out-dir DIR` first')
+                         'run `python -m benchmarks backbones --out-dir DIR` first')
     return list(backbone_rows(json.loads(path.read_text())))

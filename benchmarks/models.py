@@ -3,6 +3,7 @@ from __future__ import annotations
 
 import argparse
 from functools import partial
+from pathlib import Path
 from typing import Any
 
 import torch
@@ -12,8 +13,9 @@ from mmengine.registry import MODELS, init_default_scope
 from mmengine.structures import BaseDataElement, InstanceData
 from torch import Tensor, nn
 
-from benchmarking import networks, timing
+from . import networks, timing
 
+CONFIGS = Path(__file__).resolve().parents[1] / 'configs'
 R50_FCOS = 'mmdet::fcos/fcos_r50-caffe_fpn_gn-head-center-normbbox-centeronreg-giou_1x_coco.py'
 
 
@@ -84,7 +86,7 @@ def fcos(arch: str | None) -> dict[str, Any]:
         model = get_config(R50_FCOS).model
         model.backbone.init_cfg = None
         return model
-    name = networks.CONFIGS / f'fcos_tresnet_{arch}.py'
+    name = CONFIGS / f'fcos_tresnet_{arch}.py'
     if not name.is_file():
         raise SystemExit(f'--arch {arch}: there is no {name.name} in configs/')
     model = Config.fromfile(name).model
@@ -142,3 +144,9 @@ def _compare(build: Any, contenders: dict[str, Any], steps: dict[str, Any], size
                           {name: model})
         rows += networks.compare(models, mode, size, args, steps[mode])
     return rows
+
+
+def run(args: argparse.Namespace) -> list[dict[str, Any]]:
+    """Measure what ``args.subject`` names."""
+    subjects = dict(heads=heads, classifiers=classifiers, detectors=detectors)
+    return subjects[args.subject](args)

@@ -108,7 +108,7 @@ def state(venv: Path) -> str:
     A ``TORCH`` once given holds for the runs after it, until another one is given.
     """
     digest = hashlib.sha256()
-    for name in ('setup.py', 'constraints.txt', 'tools/setup_env.py'):
+    for name in ('setup.py', 'constraints.txt', '.dev_scripts/setup_env.py'):
         digest.update((ROOT / name).read_bytes())
     torch = os.environ.get('TORCH') or read_torch_choice(venv)
     return f'{digest.hexdigest()} {torch}\n'

@@ -14,8 +14,9 @@ from mmdet.evaluation import CocoMetric
 from mmengine.fileio import dump
 from mmengine.logging import MMLogger
 
-from benchmarking import timing
 from tresnet_mm.evaluation import multilabel_scores
+
+from . import timing
 
 CLASSES = 80
 SIDE = 640  # px

@@ -1,24 +1,23 @@
-"""Backbones, heads, classifiers and detectors against ResNet-50 and against inplace-abn."""
+"""Backbones against ResNet-50 and against TResNet with inplace-abn."""
 from __future__ import annotations
 
 import argparse
 import copy
 from collections.abc import Callable
 from functools import partial
-from pathlib import Path
 from typing import Any
 
 import torch
 from torch import Tensor, nn
 
 import tresnet_mm
-from benchmarking import timing
-from benchmarking.layers import PlainBlur
 from tresnet_mm.deploy import fuse, pack_convolutions
 from tresnet_mm.models.layers import BlurPool2d
 from tresnet_mm.models.tresnet import Bottleneck
 
-CONFIGS = Path(__file__).resolve().parents[2] / 'configs'
+from . import timing
+from .layers import PlainBlur
+
 FORMATS = {'NCHW': torch.contiguous_format, 'channels_last': torch.channels_last}
 
 
@@ -243,8 +242,5 @@ def memory(model: nn.Module, x: Tensor, args: argparse.Namespace,
 
 
 def run(args: argparse.Namespace) -> list[dict[str, Any]]:
-    """Measure what ``args.subject`` names."""
-    from benchmarking import models
-    subjects = dict(backbones=backbones, heads=models.heads, classifiers=models.classifiers,
-                    detectors=models.detectors)
-    return subjects[args.subject](args)
+    """Measure the subject ``backbones``."""
+    return backbones(args)

@@ -1,13 +1,12 @@
-#!/usr/bin/env python
 """Compare one model of both tasks with a detector and a classifier trained for themselves.
 
 All three see the synthetic shapes for the same number of epochs, with the same backbone, from
-scratch. Prints parameters, seconds per image and both mAPs, also with image scores re-weighting the
-boxes. What has a result already is not trained again.
+scratch. Prints parameters, seconds per image and both mAPs. What has a result already is not
+trained again.
 
 Examples:
-    python tools/analysis/compare_tasks.py
-    python tools/analysis/compare_tasks.py --seeds 0 1 2 --rescore 0.2 0.4
+    python -m benchmarks.experiments.compare_tasks
+    python -m benchmarks.experiments.compare_tasks --seeds 0 1 2
 """
 from __future__ import annotations
 
@@ -27,6 +26,8 @@ from mmengine.registry import MODELS, init_default_scope
 from tresnet_mm.commands import runs
 from tresnet_mm.datasets.shapes import SHAPES_SET, make_shapes
 
+from ..markdown_table import markdown_table
+
 ROOT = Path(__file__).resolve().parents[2]
 BOXES, LABELS = 'coco/bbox_mAP', 'multi-label/mAP'
 #: name in the table, config, metrics that it has
@@ -43,8 +44,6 @@ def parse_args(argv: Sequence[str] | None = None) -> argparse.Namespace:
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument('--seeds', nargs='+', type=int, default=[0], metavar='SEED')
     parser.add_argument('--epochs', type=int, default=6, help='of every model (default: 6)')
-    parser.add_argument('--rescore', nargs='*', type=float, default=[0.2], metavar='WEIGHT',
-                        help='weights of the image scores to try on the boxes (default: 0.2)')
     parser.add_argument('--timed-images', type=int, default=100,
                         help='images per model and round of the timing (default: %(default)s)')
     parser.add_argument('--work-dir', type=Path, default=Path('work_dirs/compare_tasks'))
@@ -57,18 +56,13 @@ def config_path(model: str) -> Path:
 
 
 def train_and_test(args: argparse.Namespace, model: str, seed: int) -> dict[str, float]:
-    """The metrics of one trained model; boxes also under ``BOXES@weight`` when re-weighted."""
+    """The metrics of one trained model."""
     config, work_dir = str(config_path(model)), args.work_dir / f'{model}_{seed}'
     options = [f'train_cfg.max_epochs={args.epochs}',
                f'param_scheduler.0.total_steps={args.epochs}', f'randomness.seed={seed}']
     checkpoint = runs.train(config, work_dir, options, quiet=True)
     metrics = runs.test(config, checkpoint, work_dir / 'test', options, quiet=True)
-    result = {key: runs.metric(metrics, key) for key in MODELS_COMPARED[model][2]}
-    for weight in args.rescore if model == 'both' else ():
-        metrics = runs.test(config, checkpoint, work_dir / f'rescore_{weight:g}',
-                                 [*options, f'model.rescore={weight}'], quiet=True)
-        result[f'{BOXES}@{weight:g}'] = runs.metric(metrics, BOXES)
-    return result
+    return {key: runs.metric(metrics, key) for key in MODELS_COMPARED[model][2]}
 
 
 def compare(args: argparse.Namespace) -> dict[str, dict[str, dict[str, float]]]:
@@ -76,7 +70,7 @@ def compare(args: argparse.Namespace) -> dict[str, dict[str, dict[str, float]]]:
     args.work_dir.mkdir(parents=True, exist_ok=True)
     file = args.work_dir / 'results.json'
     saved = json.loads(file.read_text()) if file.is_file() else {}
-    settings = dict(epochs=args.epochs, rescore=args.rescore)
+    settings = dict(epochs=args.epochs)
     results = saved.get('results', {}) if saved.get('settings') == settings else {}
     for seed in args.seeds:
         for model in MODELS_COMPARED:
@@ -132,17 +126,14 @@ def to_markdown(results: Mapping[str, Mapping[str, Mapping[str, float]]],
         values = [run[key] for run in results[model].values() if key in run]
         return f'{scale * statistics.mean(values):.1f}' if values else '-'
 
-    lines = ['| model | parameters (M) | ms per image | box mAP | label mAP |', '|---' * 5 + '|']
     rows = [(name, *measured[model], mean(model, BOXES, 100), mean(model, LABELS, 1))
             for model, (name, *_) in MODELS_COMPARED.items()]
     two = tuple(a + b for a, b in zip(measured['boxes'], measured['labels'], strict=True))
     rows.insert(2, ('the two together', *two, rows[0][3], rows[1][4]))
-    weights = sorted({key for run in results['both'].values() for key in run if '@' in key})
-    rows += [(f'both, rescore={key.partition("@")[2]}', *measured['both'],
-              mean('both', key, 100), rows[-1][4]) for key in weights]
-    lines += [f'| {name} | {parameters / 1e6:.2f} | {1000 * seconds:.1f} | {boxes} | {labels} |'
-              for name, parameters, seconds, boxes, labels in rows]
-    return '\n'.join(lines)
+    return markdown_table([
+        {'model': name, 'parameters (M)': f'{parameters / 1e6:.2f}',
+         'ms per image': f'{1000 * seconds:.1f}', 'box mAP': boxes, 'label mAP': labels}
+        for name, parameters, seconds, boxes, labels in rows])
 
 
 def main() -> None:

@@ -13,7 +13,7 @@ from typing import Any
 import torch
 from mmengine.registry import MODELS
 
-from benchmarking import models, networks, timing
+from . import models, networks, timing
 
 
 def sweep(args: argparse.Namespace) -> list[dict[str, Any]]:
@@ -77,7 +77,7 @@ def _launch(count: int, steps: int, arch: str) -> float:
     port = str(20000 + os.getpid() % 20000)
     env = dict(os.environ, OMP_NUM_THREADS='1', MASTER_ADDR='127.0.0.1', MASTER_PORT=port,
                WORLD_SIZE=str(count), PYTHONPATH=os.pathsep.join(sys.path))
-    command = [sys.executable, '-m', 'benchmarking.scale', str(steps), arch]
+    command = [sys.executable, '-m', 'benchmarks.scale', str(steps), arch]
     workers = [subprocess.Popen(command, env=dict(env, RANK=str(rank)), text=True,
                                 stdout=subprocess.PIPE if rank == 0 else subprocess.DEVNULL)
                for rank in range(count)]

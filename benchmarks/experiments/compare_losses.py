@@ -1,4 +1,3 @@
-#!/usr/bin/env python
 """Compare the asymmetric loss with cross entropy and focal loss on sparse labels.
 
 Every loss trains the same network on the same data for the same number of epochs, once a seed; runs
@@ -6,8 +5,8 @@ of one seed start from the same weights and see the same batches. Results are wr
 run, and a comparison that was interrupted goes on where it was.
 
 Examples:
-    python tools/analysis/compare_losses.py
-    python tools/analysis/compare_losses.py --seeds 0 1 2 3 4 --losses asl bce
+    python -m benchmarks.experiments.compare_losses
+    python -m benchmarks.experiments.compare_losses --seeds 0 1 2 3 4 --losses asl bce
 """
 from __future__ import annotations
 
@@ -22,6 +21,8 @@ from mmengine.config import Config
 
 from tresnet_mm.commands import runs
 from tresnet_mm.datasets.shapes import SPARSE_SHAPES_SET, make_shapes
+
+from ..markdown_table import markdown_table
 
 ROOT = Path(__file__).resolve().parents[2]
 CONFIG = ROOT / 'configs/multilabel_tresnet_m_shapes_sparse.py'
@@ -87,16 +88,14 @@ def train_and_test(args: argparse.Namespace, loss: str, seed: int) -> float:
 
 def to_markdown(results: Mapping[str, Mapping[str, float]]) -> str:
     """A table of the mAP of every seed, their mean and their standard deviation."""
-    seeds = list(next(iter(results.values())))
-    lines = ['| loss | ' + ' | '.join(f'seed {seed}' for seed in seeds) + ' | mean | std |',
-             '|---' * (len(seeds) + 3) + '|']
+    rows = []
     for loss, by_seed in results.items():
-        values = [by_seed[seed] for seed in seeds]
+        values = list(by_seed.values())
         spread = statistics.stdev(values) if len(values) > 1 else 0.0
-        cells = [LOSSES[loss][0], *(f'{v:.1f}' for v in values),
-                 f'{statistics.mean(values):.1f}', f'{spread:.1f}']
-        lines.append('| ' + ' | '.join(cells) + ' |')
-    return '\n'.join(lines)
+        rows.append({
+            'loss': LOSSES[loss][0], **{f'seed {seed}': f'{v:.1f}' for seed, v in by_seed.items()},
+            'mean': f'{statistics.mean(values):.1f}', 'std': f'{spread:.1f}'})
+    return markdown_table(rows)
 
 
 def main() -> None:
