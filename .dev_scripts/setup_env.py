@@ -4,7 +4,8 @@ Every step looks first whether its result works, so a run after an interrupted o
 that one stopped, and a run after a finished one returns at once. Standard library only.
 
 Environment variables: ``VENV`` (folder, default ``.venv``), ``CXX`` (compiler) and ``TORCH`` (what
-pip is told instead of constraints.txt's torch, such as ``torch==2.8.0 --index-url URL``).
+pip is told instead of constraints.txt's torch, such as ``torch==2.8.0 --index-url URL``). With the
+argument ``demo`` the compiled inplace-abn is left out, which only tests and benchmarks need.
 """
 
 from __future__ import annotations
@@ -57,12 +58,14 @@ def main() -> int:
     venv = Path(os.environ.get('VENV') or ROOT / '.venv').absolute()
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))  # so that pip is ended, too
     try:
-        if (venv / '.tresnet_mm').is_file() and (venv / '.tresnet_mm').read_text() == state(venv):
+        demo = sys.argv[1:] == ['demo']
+        stamp = venv / '.tresnet_mm'
+        if stamp.is_file() and stamp.read_text() in {state(venv), state(venv, demo)}:
             print(f'{venv} is up to date')
             return 0
         check_disk(venv)
         check_compiler()
-        build(venv)
+        build(venv, demo)
     except SetupError as error:
         print(f'error: {error}', file=sys.stderr)
         return 1
@@ -72,7 +75,7 @@ def main() -> int:
     return 0
 
 
-def build(venv: Path) -> None:
+def build(venv: Path, demo: bool = False) -> None:
     """Runs the steps whose result is missing, then writes the stamp that the next run reads."""
     started = time.monotonic()
     (venv / '.tresnet_mm').unlink(missing_ok=True)
@@ -87,9 +90,10 @@ def build(venv: Path) -> None:
         Step('mmcv', pinned('onedl-mmcv'), PROBE_MMCV, ('--no-build-isolation',),
              'compiles its operators: 5 to 9 minutes on two cores, unless pip has kept the wheel'),
         Step('mmdet', pinned('onedl-mmdetection'), 'import mmdet', ('--no-build-isolation',)),
-        Step('inplace_abn', pinned('inplace-abn'), PROBE_ABN, ('--no-build-isolation',),
-             'compiles: about a minute'),
     ]  # fmt: skip
+    if not demo:
+        steps.append(Step('inplace_abn', pinned('inplace-abn'), PROBE_ABN,
+                          ('--no-build-isolation',), 'compiles: about a minute'))  # fmt: skip
     for step in steps:
         install(venv, step, constraints)
     pip(venv, 'tresnet_mm', 'install', '--no-build-isolation', '-c', constraints,
@@ -98,11 +102,11 @@ def build(venv: Path) -> None:
     if not works(venv, 'import tresnet_mm, mmdet.models'):
         raise SetupError(f'the package does not import: {last_error(venv, "import tresnet_mm")}')
     shutil.rmtree(venv / 'tmp', ignore_errors=True)
-    (venv / '.tresnet_mm').write_text(state(venv))
+    (venv / '.tresnet_mm').write_text(state(venv, demo))
     print(f'done in {minutes(time.monotonic() - started)}: {venv}')
 
 
-def state(venv: Path) -> str:
+def state(venv: Path, demo: bool = False) -> str:
     """What the environment depends on; where the stamp says otherwise, there is work to do.
 
     A ``TORCH`` once given holds for the runs after it, until another one is given.
@@ -111,7 +115,7 @@ def state(venv: Path) -> str:
     for name in ('setup.py', 'constraints.txt', '.dev_scripts/setup_env.py'):
         digest.update((ROOT / name).read_bytes())
     torch = os.environ.get('TORCH') or read_torch_choice(venv)
-    return f'{digest.hexdigest()} {torch}\n'
+    return f'{digest.hexdigest()} {torch}{" without inplace-abn" if demo else ""}\n'
 
 
 def read_torch_choice(venv: Path) -> str:

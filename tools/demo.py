@@ -31,7 +31,7 @@ from tresnet_mm.visualization import (
     read_scalars,
 )
 
-CONFIG = Path(__file__).resolve().parent.parent / 'configs/fcos_tresnet_m_shapes.py'
+CONFIG = Path(__file__).resolve().parent.parent / 'configs/fcos_tresnet_tiny_shapes.py'
 METRICS = ('coco/bbox_mAP', 'coco/bbox_mAP_50')
 
 

@@ -29,7 +29,7 @@ from tresnet_mm.visualization import (
     read_scalars,
 )
 
-CONFIG = Path(__file__).resolve().parent.parent / 'configs/multilabel_tresnet_m_shapes.py'
+CONFIG = Path(__file__).resolve().parent.parent / 'configs/multilabel_tresnet_tiny_shapes.py'
 METRIC = 'multi-label/mAP'
 
 

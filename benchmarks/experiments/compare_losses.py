@@ -25,7 +25,7 @@ from tresnet_mm.datasets.shapes import SPARSE_SHAPES_SET, make_shapes
 from ..markdown_table import markdown_table
 
 ROOT = Path(__file__).resolve().parents[2]
-CONFIG = ROOT / 'configs/multilabel_tresnet_m_shapes_sparse.py'
+CONFIG = ROOT / 'configs/multilabel_tresnet_tiny_shapes_sparse.py'
 METRIC = 'multi-label/mAP'
 #: (name in the table, gamma_neg, gamma_pos, clip); all summed over images and classes
 LOSSES = {

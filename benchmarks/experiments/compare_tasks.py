@@ -32,9 +32,9 @@ ROOT = Path(__file__).resolve().parents[2]
 BOXES, LABELS = 'coco/bbox_mAP', 'multi-label/mAP'
 #: name in the table, config, metrics that it has
 MODELS_COMPARED = {
-    'boxes': ('detector', 'fcos_tresnet_m_shapes', (BOXES, )),
-    'labels': ('classifier', 'multilabel_tresnet_m_shapes', (LABELS, )),
-    'both': ('both tasks', 'multitask_fcos_tresnet_m_shapes', (BOXES, LABELS)),
+    'boxes': ('detector', 'fcos_tresnet_tiny_shapes', (BOXES, )),
+    'labels': ('classifier', 'multilabel_tresnet_tiny_shapes', (LABELS, )),
+    'both': ('both tasks', 'multitask_fcos_tresnet_tiny_shapes', (BOXES, LABELS)),
 }
 
 

@@ -18,8 +18,8 @@ def said(path, monkeypatch, loader='train_dataloader', **variables) -> str:
 
 @pytest.mark.parametrize(('name', 'variable'), [
     ('fcos_tresnet_m', 'COCO_ROOT'), ('multilabel_tresnet_l_448', 'COCO_ROOT'),
-    ('multilabel_voc07_tresnet_l_448', 'VOC_ROOT'), ('fcos_tresnet_m_shapes', 'SHAPES_ROOT'),
-    ('multilabel_tresnet_m_shapes_sparse', 'SPARSE_SHAPES_ROOT')])
+    ('multilabel_voc07_tresnet_l_448', 'VOC_ROOT'), ('fcos_tresnet_tiny_shapes', 'SHAPES_ROOT'),
+    ('multilabel_tresnet_tiny_shapes_sparse', 'SPARSE_SHAPES_ROOT')])
 def test_the_variable_is_the_one_that_the_config_reads(
         name, variable, repo_root, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)

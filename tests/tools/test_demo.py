@@ -73,7 +73,7 @@ def test_same_seed_same_weights(tmp_path: Path, monkeypatch, repo_root: Path) ->
     monkeypatch.setenv('SHAPES_ROOT', str(tmp_path / 'shapes'))
 
     def train(name: str, seed: int) -> torch.Tensor:
-        cfg = Config.fromfile(repo_root / 'configs/fcos_tresnet_m_shapes.py')
+        cfg = Config.fromfile(repo_root / 'configs/fcos_tresnet_tiny_shapes.py')
         cfg.train_dataloader.num_workers = 1  # the workers' random state counts too
         cfg.merge_from_dict(dict(work_dir=str(tmp_path / name), experiment_name=name,
                                  val_dataloader=None, val_cfg=None, val_evaluator=None))

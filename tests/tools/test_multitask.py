@@ -12,7 +12,7 @@ from mmengine.runner import Runner
 from tresnet_mm.archs import ARCHS
 
 ROOT = Path(__file__).resolve().parents[2]
-CONFIG = 'configs/multitask_fcos_tresnet_m_shapes.py'
+CONFIG = 'configs/multitask_fcos_tresnet_tiny_shapes.py'
 # an untrained detector finds nothing above the config's score threshold
 OPTIONS = ['model.detector.test_cfg.score_thr=0', 'train_cfg.max_epochs=1',
            'param_scheduler.0.total_steps=1',
