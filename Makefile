@@ -19,7 +19,7 @@ help:
 	@echo 'make clean            remove what was built and cached; $(VENV) and work_dirs stay'
 
 env:
-	@sh tools/setup_env.sh
+	@sh .dev_scripts/setup_env.sh
 
 demo: env
 	$(BIN)/python tools/demo.py $(if $(ARCH),--arch $(ARCH))

@@ -1,6 +1,7 @@
 """The package's metadata; configs/, tools/ and model-index.yml travel inside it, as MIM expects."""
 
 import re
+import runpy
 import shutil
 from pathlib import Path
 
@@ -39,9 +40,10 @@ class BuildWithMim(build_py):
                 shutil.copy2(source, mim / name)
 
 
+TABLE = runpy.run_path(str(ROOT / 'tresnet_mm/_requirements.py'))['REQUIREMENTS']
+TORCH, *MM_INSTALL = [f'{entry.distribution}>={entry.minimum}' for entry in TABLE]
 # The mm packages are no requirements: pip would build mmcv in isolation, that is without its
 # operators. `make env` installs them, and importing the package says what is missing.
-MM_INSTALL = ['onedl-mmengine>=0.10.8', 'onedl-mmcv>=2.3.6', 'onedl-mmdetection>=3.5.1']
 ONNX = ['onnx', 'onnxruntime', 'onnxscript']
 EVAL = ['faster-coco-eval', 'scikit-learn']
 
@@ -55,13 +57,15 @@ setup(
     python_requires='>=3.10',
     packages=find_packages(include=['tresnet_mm', 'tresnet_mm.*']),
     cmdclass={'build_py': BuildWithMim},
+    entry_points={'console_scripts': ['tresnet-mm = tresnet_mm.__main__:main']},
     install_requires=[
-        'torch>=2.4',
+        TORCH,
         'numpy',
         'packaging',
         'Pillow',
         'matplotlib',
         'pycocotools',
+        'defusedxml',
         'huggingface_hub',
         'safetensors',
     ],
@@ -71,7 +75,7 @@ setup(
         'eval': EVAL,
         'onnx': ONNX,
         'test': ['pytest', 'pytest-xdist[psutil]', 'hypothesis', *EVAL, *ONNX],
-        'dev': ['ruff', 'pre-commit'],
+        'dev': ['ruff', 'import-linter', 'mypy', 'pip-audit', 'pip-licenses', 'pre-commit'],
     },
     classifiers=[
         'Development Status :: 4 - Beta',

@@ -1,21 +1,14 @@
-_base_ = 'mmdet::dino/dino-4scale_r50_8xb2-12e_coco.py'
+_base_ = [
+    'mmdet::dino/dino-4scale_r50_8xb2-12e_coco.py',
+    '_base_/models/tresnet_m_fpn.py',
+    '_base_/datasets/checked_coco.py',
+]
 custom_imports = dict(imports=['tresnet_mm'], allow_failed_imports=False)
 
-model = dict(
-    data_preprocessor=dict(mean=[0, 0, 0], std=[255, 255, 255], bgr_to_rgb=True),
-    backbone=dict(
-        _delete_=True,
-        type='TResNet',
-        arch='m',
-        out_indices=(1, 2, 3),
-        frozen_stages=1,
-        norm_eval=True,
-        init_cfg=dict(type='Pretrained', checkpoint='tresnet://m_in21k_ft_in1k')),
-    neck=dict(in_channels=[128, 1024, 2048]))
+model = _base_.tresnet_m
+model.backbone.out_indices = (1, 2, 3)
+model.neck.in_channels = [128, 1024, 2048]
 
-data_root = '{{$COCO_ROOT:data/coco/}}'.rstrip('/') + '/'
-train_dataloader = dict(dataset=dict(type='CheckedCocoDataset', data_root=data_root))
-val_dataloader = dict(dataset=dict(type='CheckedCocoDataset', data_root=data_root))
-test_dataloader = val_dataloader
-val_evaluator = dict(ann_file=data_root + 'annotations/instances_val2017.json')
-test_evaluator = val_evaluator
+data_root = _base_.coco_root
+train_dataloader = val_dataloader = test_dataloader = _base_.coco_loader
+val_evaluator = test_evaluator = _base_.coco_evaluator

@@ -11,16 +11,17 @@ from mmengine.config import Config
 from mmengine.registry import DefaultScope
 
 import tresnet_mm
-from tools.analysis import swap_report
-from tools.swap_backbone import child_config, config_path
+from benchmarks.experiments import swap_report
 from tresnet_mm.backbone_swap import plan_swap
+from tresnet_mm.commands.config_files import find_config
+from tresnet_mm.commands.swap import child_config
 
 #: What a swap has to get right, each in one config: the folder of mmdet's configs.
 SAMPLE = ['atss', 'detr', 'libra_rcnn', 'yolof']
 
 
 def load(name: str) -> Config:
-    return Config.fromfile(config_path(f'mmdet::{name}'))
+    return Config.fromfile(find_config(f'mmdet::{name}'))
 
 
 def test_plain_fpn_detector():
@@ -147,7 +148,7 @@ def test_tool_writes_the_file_or_says_why_not(tmp_path, repo_root):
 
 @pytest.mark.parametrize('folder', SAMPLE)
 def test_swapped_models_do_what_they_do_with_resnet(folder):
-    """Building, loss with backward, and prediction; `tools/analysis/swap_report.py` runs all."""
+    """Building, loss with backward, and prediction; `swap_report` itself runs all."""
     (path,) = [path for name, path in swap_report.representatives([folder]) if name == folder]
     results = swap_report.check(path, 'm')
     assert results == dict.fromkeys(swap_report.STEPS, 'ok')

@@ -9,9 +9,18 @@ import zipfile
 from pathlib import Path
 
 import pytest
+from mmengine.config import Config
 
 import tresnet_mm
 from tresnet_mm import _requirements
+
+# Names that configs elsewhere may inherit from: children of what they are called now.
+FORMER = (
+    'configs/fcos_tresnet_m_shapes',
+    'configs/multilabel_tresnet_m_shapes',
+    'configs/multilabel_tresnet_m_shapes_sparse',
+    'configs/multitask_fcos_tresnet_m_shapes',
+)
 
 
 def run(*command: object, **options) -> subprocess.CompletedProcess:
@@ -37,11 +46,18 @@ def wheel(repo_root, tmp_path_factory) -> Path:
 
 
 @pytest.fixture(scope='session')
-def elsewhere(wheel, tmp_path_factory):
-    """Installs the wheel into a folder and runs code there, with only that copy to be found."""
+def site(wheel, tmp_path_factory) -> Path:
+    """A folder with the installed wheel alone, its console command in ``bin``."""
     target = tmp_path_factory.mktemp('site')
     installed = run(sys.executable, '-m', 'pip', 'install', '--no-deps', '--target', target, wheel)
     assert installed.returncode == 0, installed.stderr
+    return target
+
+
+@pytest.fixture(scope='session')
+def elsewhere(site):
+    """Runs code where only the installed wheel is to be found."""
+    target = site
 
     def python(code: str, folder: Path) -> str:
         environment = {**os.environ, 'PYTHONPATH': str(target)}
@@ -65,7 +81,8 @@ def test_wheel_carries_the_configs_and_tools(wheel, repo_root):
     assert carried == expected
     modules = {f.relative_to(repo_root).as_posix() for f in repo_root.glob('tresnet_mm/**/*.py')}
     assert {m for m in modules if '/.mim/' not in m} <= names
-    assert not [n for n in names if n.startswith('tests/') or '__pycache__' in n]
+    assert {name.partition('/')[0].partition('-')[0] for name in names} == {'tresnet_mm'}
+    assert not [n for n in names if '__pycache__' in n]
 
 
 def test_metadata(wheel):
@@ -77,8 +94,11 @@ def test_metadata(wheel):
     assert metadata['Version'] == tresnet_mm.__version__
     assert metadata['Requires-Python'] == '>=3.10'
     plain = [r for r in requires if 'extra ==' not in r]
-    assert [r for r in plain if r.startswith('torch')] == ['torch>=2.4']  # no build, no torchvision
+    torch, *mm = _requirements.REQUIREMENTS
+    assert [r for r in plain if r.startswith('torch')] == [f'torch>={torch.minimum}']
     assert not [r for r in plain if 'mm' in r]  # pip would build mmcv without its operators
+    installed = {r.partition(';')[0] for r in requires if 'mminstall' in r}
+    assert installed == {f'{r.distribution}>={r.minimum}' for r in mm}
     extras = {extra.replace('_', '-') for extra in metadata.get_all('Provides-Extra')}
     assert extras == {'mminstall', 'inplace-abn', 'eval', 'onnx', 'test', 'dev'}
 
@@ -90,6 +110,39 @@ def test_wheel_works_elsewhere(elsewhere, tmp_path):
         tmp_path,
     )
     assert out.split()[-1] == '2048'
+
+
+@pytest.fixture
+def console(site, tmp_path):
+    """Runs the installed ``tresnet-mm`` in an empty folder, away from the checkout."""
+
+    def command(*arguments: object, **variables: str) -> str:
+        environment = {**os.environ, 'PYTHONPATH': str(site), **variables}
+        done = run(site / 'bin/tresnet-mm', *arguments, cwd=tmp_path, env=environment)
+        assert done.returncode == 0, done.stdout[-2000:] + done.stderr[-3000:]
+        return done.stdout
+
+    return command
+
+
+def test_console_command_knows_the_shipped_configs(console, site, tmp_path):
+    assert 'tresnet-mm NAME' in console('--help')
+    console('print-config', 'fcos_tresnet_tiny_shapes', '--save-path', tmp_path / 'c.py')
+    assert Config.fromfile(tmp_path / 'c.py').model.type == 'FCOS'
+    text = console('swap', 'mmdet::atss/atss_r50_fpn_1x_coco.py', '--arch', 'l')
+    assert "arch='l'" in text
+
+
+@pytest.mark.slow
+def test_console_command_trains_and_tests(console, tmp_path):
+    shapes = {'SHAPES_ROOT': str(tmp_path / 'shapes')}
+    console('make-shapes', tmp_path / 'shapes', '--num-train', 16, '--num-val', 4)
+    short = ['--cfg-options', 'train_cfg.max_epochs=1', 'param_scheduler.0.total_steps=1']
+    console('train', 'fcos_tresnet_tiny_shapes', *short, **shapes)
+    checkpoint = tmp_path / 'work_dirs/fcos_tresnet_tiny_shapes/epoch_1.pth'
+    every_box = ['--cfg-options', 'model.test_cfg.score_thr=0']
+    said = console('test', 'fcos_tresnet_tiny_shapes', checkpoint, *every_box, **shapes)
+    assert 'coco/bbox_mAP' in said
 
 
 def test_installed_config_is_a_base_for_others(elsewhere, tmp_path):
@@ -112,8 +165,17 @@ def test_model_index_names_every_config(repo_root):
     listed = []
     for metafile in load(repo_root / 'model-index.yml')['Import']:
         listed += [model['Config'] for model in load(repo_root / metafile)['Models']]
-    configs = [f.relative_to(repo_root).as_posix() for f in repo_root.glob('configs/*.py')]
-    assert sorted(listed) == sorted(configs)
+    configs = {f.relative_to(repo_root).as_posix() for f in repo_root.glob('configs/*.py')}
+    assert sorted(listed) == sorted(configs - {f'{name}.py' for name in FORMER})
+
+
+@pytest.mark.parametrize('name', FORMER)
+def test_former_names_are_the_same_config(name, repo_root):
+    old, new = (
+        Config.fromfile(repo_root / f'{stem}.py').to_dict()
+        for stem in (name, name.replace('_m_', '_tiny_'))
+    )
+    assert old == new
 
 
 def test_requirements_are_met_here():
@@ -150,7 +212,7 @@ def test_newer_package_passes(version, monkeypatch):
 
 def test_missing_torch(monkeypatch):
     monkeypatch.setitem(sys.modules, 'torch', None)
-    with pytest.raises(ImportError, match='tresnet_mm needs torch, which is not installed'):
+    with pytest.raises(ImportError, match='tresnet_mm needs torch>=.*, which is not installed'):
         _requirements.check_requirements()
 
 

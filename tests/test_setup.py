@@ -1,4 +1,4 @@
-"""tools/setup_env.py and its shell front: what they refuse, repair and leave alone."""
+""".dev_scripts/setup_env.py and its shell front: what they refuse, repair and leave alone."""
 
 import importlib.util
 import re
@@ -13,7 +13,8 @@ import pytest
 
 @pytest.fixture
 def setup_env(repo_root):
-    spec = importlib.util.spec_from_file_location('setup_env', repo_root / 'tools/setup_env.py')
+    file = repo_root / '.dev_scripts/setup_env.py'
+    spec = importlib.util.spec_from_file_location('setup_env', file)
     module = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(module)
     return module
@@ -35,7 +36,7 @@ def stub(tmp_path):
 
 @pytest.fixture
 def front(repo_root, tmp_path):
-    """Runs tools/setup_env.sh with a PATH of only the named programs and the stubs."""
+    """Runs .dev_scripts/setup_env.sh with a PATH of only the named programs and the stubs."""
 
     def run(*programs: str, **variables: str) -> subprocess.CompletedProcess:
         stubs = tmp_path / 'stubs'
@@ -44,7 +45,7 @@ def front(repo_root, tmp_path):
             if not (stubs / name).exists():
                 (stubs / name).symlink_to(shutil.which(name))
         return subprocess.run(
-            ['sh', str(repo_root / 'tools/setup_env.sh')],
+            ['sh', str(repo_root / '.dev_scripts/setup_env.sh')],
             env={'PATH': str(stubs), 'VENV': str(tmp_path / 'venv'), **variables},
             capture_output=True,
             text=True,
@@ -130,6 +131,30 @@ def test_finished_environment_is_left_alone(setup_env, front, tmp_path, monkeypa
     assert [p.name for p in venv.iterdir()] == ['.tresnet_mm']
     changed = front(PYTHON=sys.executable, TORCH='torch==2.8.0')
     assert 'no C++ compiler' in one_error(changed)
+
+
+@pytest.mark.parametrize(('made_for', 'asked_for', 'enough'), [
+    ([], ['demo'], True), (['demo'], ['demo'], True), (['demo'], [], False)])  # fmt: skip
+def test_the_demo_does_not_wait_for_inplace_abn(
+    made_for, asked_for, enough, setup_env, tmp_path, monkeypatch
+):
+    built = []
+    monkeypatch.setenv('VENV', str(tmp_path / 'venv'))
+    for name in ('check_disk', 'check_compiler', 'make_venv', 'install_torch', 'check_cuda',
+                 'use_headless_opencv'):  # fmt: skip
+        monkeypatch.setattr(setup_env, name, lambda venv=None: None)
+    monkeypatch.setattr(setup_env, 'write_constraints', lambda venv: tmp_path / 'c')
+    monkeypatch.setattr(setup_env, 'pip', lambda venv, what, *args, note='': None)
+    monkeypatch.setattr(setup_env, 'works', lambda venv, code: True)
+    monkeypatch.setattr(setup_env, 'install', lambda venv, step, file: built.append(step.name))
+    (tmp_path / 'venv').mkdir()
+    monkeypatch.setattr(sys, 'argv', ['setup_env.py', *made_for])
+    assert setup_env.main() == 0
+    assert ('inplace_abn' in built) == (made_for == [])
+    built.clear()
+    monkeypatch.setattr(sys, 'argv', ['setup_env.py', *asked_for])
+    assert setup_env.main() == 0
+    assert (built == []) == enough
 
 
 def test_torch_once_chosen_holds(setup_env, tmp_path, monkeypatch):

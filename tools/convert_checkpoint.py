@@ -1,45 +1,7 @@
-"""Convert a published TResNet checkpoint (TResNet, ASL, ML-Decoder, timm) to this package's keys.
+#!/usr/bin/env python
+"""Convert a published checkpoint: ``tresnet-mm convert``."""
 
-Converting is optional: ``load_from`` and ``init_cfg`` take the published files themselves.
-"""
-
-import argparse
-import sys
-
-from tresnet_mm.checkpoint import convert, meta_of, read_source, write_file
-from tresnet_mm.models import ARCHS
-
-
-def parse_args(argv: list[str] | None = None) -> argparse.Namespace:
-    """Parse the command line."""
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument('src', help='checkpoint: path, URL or tresnet://NAME')
-    parser.add_argument('dst', help='file to write, .pth or .safetensors')
-    parser.add_argument('--arch', choices=list(ARCHS), help='stop if it is of another arch')
-    parser.add_argument('--norm', choices=('BN', 'InPlaceABN'), default='InPlaceABN',
-                        help='norm layer of the model it is for (default: %(default)s)')
-    parser.add_argument('--backbone-only', action='store_true',
-                        help='leave out everything but the backbone, e.g. for other classes')
-    return parser.parse_args(argv)
-
-
-def main(argv: list[str] | None = None) -> None:
-    """Convert and say what was found."""
-    args = parse_args(argv)
-    try:
-        converted = convert(read_source(args.src), norm=args.norm, arch=args.arch)
-    except (OSError, TypeError, ValueError) as error:
-        sys.exit(f'{args.src}: {error}')
-    if args.backbone_only:
-        converted = converted.backbone_only()
-    write_file(args.dst, converted.state_dict, meta_of(converted))
-    head = 'no image-level head'
-    if converted.head:
-        groups = f' in {converted.num_groups} groups' if converted.num_groups else ''
-        head = f'{converted.head} head for {converted.num_classes} classes{groups}'
-    print(f'{args.src}: family {converted.family}, arch {converted.arch}, {head}\n'
-          f'wrote {len(converted.state_dict)} tensors for {converted.norm} to {args.dst}')
-
+from tresnet_mm.commands.convert import main
 
 if __name__ == '__main__':
     main()

@@ -16,12 +16,12 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import mmcv
-import tool_runs
 import torch
 from mmengine.config import Config
 from mmengine.structures import InstanceData
 
 from tresnet_mm.archs import ARCHS
+from tresnet_mm.commands import runs
 from tresnet_mm.datasets.shapes import make_shapes
 from tresnet_mm.models import TResNet
 from tresnet_mm.visualization import (
@@ -31,7 +31,7 @@ from tresnet_mm.visualization import (
     read_scalars,
 )
 
-CONFIG = tool_runs.ROOT / 'configs/fcos_tresnet_m_shapes.py'
+CONFIG = Path(__file__).resolve().parent.parent / 'configs/fcos_tresnet_tiny_shapes.py'
 METRICS = ('coco/bbox_mAP', 'coco/bbox_mAP_50')
 
 
@@ -100,7 +100,7 @@ def run(args: argparse.Namespace) -> float:
     """Everything from the data set to the pictures; returns the mAP.
 
     Raises:
-        ToolError: Training or testing failed or gave no mAP.
+        RunError: Training or testing failed or gave no mAP.
     """
     name = f'demo_{args.arch}' if args.arch else 'demo'
     work_dir = args.work_dir or Path('work_dirs') / name
@@ -110,14 +110,14 @@ def run(args: argparse.Namespace) -> float:
     make_shapes(cfg.data_root)
 
     start = time.perf_counter()
-    checkpoint = tool_runs.train(args.config, work_dir, options)
+    checkpoint = runs.train(args.config, work_dir, options)
     minutes = (time.perf_counter() - start) / 60
     results = work_dir / 'results.json'
-    metrics = tool_runs.test(args.config, checkpoint, work_dir / 'test', options, out=results)
-    mean_ap, ap50 = (tool_runs.metric(metrics, key) for key in METRICS)
+    metrics = runs.test(args.config, checkpoint, work_dir / 'test', options, out=results)
+    mean_ap, ap50 = (runs.metric(metrics, key) for key in METRICS)
 
     curve, sheet = work_dir / 'curve.png', work_dir / 'detections.png'
-    draw_training_curve(read_scalars(tool_runs.scalars_file(work_dir)), METRICS, curve)
+    draw_training_curve(read_scalars(runs.scalars_file(work_dir)), METRICS, curve)
     draw_sheet(cfg, results.with_suffix('.bbox.json'), sheet)
     print(f'\ntrained and validated in {minutes:.1f} minutes: {checkpoint}\n'
           f'loss and mAP:    {curve}\n'
@@ -130,7 +130,7 @@ def main() -> None:
     """Run the demo; a failure is one message."""
     try:
         run(parse_args())
-    except (tool_runs.ToolError, FileExistsError) as error:
+    except (runs.RunError, FileExistsError) as error:
         sys.exit(f'demo: {error}')
 
 

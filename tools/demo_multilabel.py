@@ -15,12 +15,12 @@ from pathlib import Path
 
 import mmcv
 import numpy as np
-import tool_runs
 from mmengine.config import Config
 from mmengine.registry import MODELS
 from mmengine.runner import save_checkpoint, set_random_seed
 
 from tresnet_mm.archs import ARCHS
+from tresnet_mm.commands import runs
 from tresnet_mm.datasets.shapes import make_shapes
 from tresnet_mm.visualization import (
     contact_sheet,
@@ -29,7 +29,7 @@ from tresnet_mm.visualization import (
     read_scalars,
 )
 
-CONFIG = tool_runs.ROOT / 'configs/multilabel_tresnet_m_shapes.py'
+CONFIG = Path(__file__).resolve().parent.parent / 'configs/multilabel_tresnet_tiny_shapes.py'
 METRIC = 'multi-label/mAP'
 
 
@@ -71,7 +71,7 @@ def run(args: argparse.Namespace) -> float:
     """Everything from the data set to the pictures; returns the mAP.
 
     Raises:
-        ToolError: Training or testing failed or gave no mAP.
+        RunError: Training or testing failed or gave no mAP.
     """
     name = f'demo_multilabel_{args.arch}' if args.arch else 'demo_multilabel'
     work_dir = args.work_dir or Path('work_dirs') / name
@@ -83,16 +83,16 @@ def run(args: argparse.Namespace) -> float:
     work_dir.mkdir(parents=True, exist_ok=True)
     untrained = work_dir / 'untrained.pth'
     save_untrained(cfg, args.arch, untrained)
-    before = tool_runs.test(config, untrained, work_dir / 'test_untrained', options)
+    before = runs.test(config, untrained, work_dir / 'test_untrained', options)
     start = time.perf_counter()
-    checkpoint = tool_runs.train(config, work_dir, options)
+    checkpoint = runs.train(config, work_dir, options)
     minutes = (time.perf_counter() - start) / 60
     scores_file = work_dir / 'scores.npz'
-    after = tool_runs.test(config, checkpoint, work_dir / 'test', options, out=scores_file)
-    before_ap, after_ap = (tool_runs.metric(metrics, METRIC) for metrics in (before, after))
+    after = runs.test(config, checkpoint, work_dir / 'test', options, out=scores_file)
+    before_ap, after_ap = (runs.metric(metrics, METRIC) for metrics in (before, after))
 
     curve, sheet = work_dir / 'curve.png', work_dir / 'labels.png'
-    draw_training_curve(read_scalars(tool_runs.scalars_file(work_dir)), [METRIC], curve)
+    draw_training_curve(read_scalars(runs.scalars_file(work_dir)), [METRIC], curve)
     draw_sheet(scores_file, sheet)
     print(f'\ntrained and validated in {minutes:.1f} minutes: {checkpoint}\n'
           f'loss and mAP:      {curve}\n'
@@ -105,7 +105,7 @@ def main() -> None:
     """Run the demo; a failure is one message."""
     try:
         run(parse_args())
-    except (tool_runs.ToolError, FileExistsError) as error:
+    except (runs.RunError, FileExistsError) as error:
         sys.exit(f'demo_multilabel: {error}')
 
 

@@ -1,26 +1,30 @@
-"""The check, on import, that the mm packages are there, new enough, and have their operators."""
+"""The versions that are needed, and the check on import that they are there and work.
+
+``setup.py`` reads the table from this file, where nothing may be installed yet: what is beyond the
+standard library is imported inside functions.
+"""
 
 import importlib
 from types import ModuleType
 from typing import NamedTuple
 
-from packaging.version import Version
-
 
 class Requirement(NamedTuple):
-    """A module that has to be importable, and the command that installs it."""
+    """A module that has to be importable, from which distribution, and how that is installed."""
 
     module: str
     minimum: str
+    distribution: str
     install: str
 
 
-MMCV = 'pip install --no-build-isolation onedl-mmcv'
+#: The one table of minimum versions.
 REQUIREMENTS = (
-    Requirement('mmengine', '0.10.7', 'pip install onedl-mmengine'),
+    Requirement('torch', '2.4', 'torch', 'pip install torch'),
+    Requirement('mmengine', '0.10.7', 'onedl-mmengine', 'pip install onedl-mmengine'),
     # Build isolation hides torch from mmcv's build, which then leaves the operators out.
-    Requirement('mmcv', '2.1.0', MMCV),
-    Requirement('mmdet', '3.3.0', 'pip install onedl-mmdetection'),
+    Requirement('mmcv', '2.1.0', 'onedl-mmcv', 'pip install --no-build-isolation onedl-mmcv'),
+    Requirement('mmdet', '3.3.0', 'onedl-mmdetection', 'pip install onedl-mmdetection'),
 )
 
 
@@ -31,8 +35,9 @@ def check_requirements() -> None:
         ImportError: A package is missing, broken or too old, or mmcv was built without its
             operators; the message says what to install.
     """
-    _import('torch', 'torch', 'pip install torch')
-    for module, minimum, install in REQUIREMENTS:
+    from packaging.version import Version
+
+    for module, minimum, _, install in REQUIREMENTS:
         needed = f'{module}>={minimum}'
         version = _import(module, needed, install).__version__
         if Version(version) < Version(minimum):
@@ -42,10 +47,11 @@ def check_requirements() -> None:
     try:
         importlib.import_module('mmcv.ops')
     except ImportError as error:
+        (mmcv,) = (r.install for r in REQUIREMENTS if r.module == 'mmcv')
         raise ImportError(
             f'tresnet_mm needs mmcv with its operators, and mmcv.ops does not import ({error}): it '
-            'was built without them or for another torch; run: '
-            f'{MMCV} --no-cache-dir --force-reinstall --no-deps'
+            f'was built without them or for another torch; run: {mmcv} --no-cache-dir '
+            '--force-reinstall --no-deps'
         ) from error
 
 

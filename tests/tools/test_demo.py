@@ -1,7 +1,6 @@
 """The demos from end to end on a fraction of their data, and what they say on failure."""
 
 import dataclasses
-import json
 import os
 import sys
 from pathlib import Path
@@ -12,10 +11,10 @@ import torch
 from mmengine.config import Config
 from mmengine.runner import Runner
 
-from tresnet_mm.datasets.shapes import SHAPES_SET, SPARSE_SHAPES_SET, make_shapes
+from tresnet_mm.commands import runs
+from tresnet_mm.datasets.shapes import SHAPES_SET, make_shapes
 
 FEW = dataclasses.replace(SHAPES_SET, num_train=32, num_val=8)
-FEW_SPARSE = dataclasses.replace(SPARSE_SHAPES_SET, num_train=32, num_val=40)
 SHORT = ['train_cfg.max_epochs=1', 'param_scheduler.0.total_steps=1',
          'train_dataloader.num_workers=0', 'train_dataloader.persistent_workers=False',
          'val_dataloader.num_workers=0', 'val_dataloader.persistent_workers=False',
@@ -26,7 +25,6 @@ SHORT = ['train_cfg.max_epochs=1', 'param_scheduler.0.total_steps=1',
 @pytest.fixture(autouse=True)
 def tools_on_path(repo_root: Path, monkeypatch) -> None:
     monkeypatch.syspath_prepend(str(repo_root / 'tools'))
-    monkeypatch.syspath_prepend(str(repo_root / 'tools/analysis'))
     monkeypatch.chdir(repo_root)
     path = os.pathsep.join([str(repo_root), os.environ.get('PYTHONPATH', '')])
     monkeypatch.setenv('PYTHONPATH', path)
@@ -75,7 +73,7 @@ def test_same_seed_same_weights(tmp_path: Path, monkeypatch, repo_root: Path) ->
     monkeypatch.setenv('SHAPES_ROOT', str(tmp_path / 'shapes'))
 
     def train(name: str, seed: int) -> torch.Tensor:
-        cfg = Config.fromfile(repo_root / 'configs/fcos_tresnet_m_shapes.py')
+        cfg = Config.fromfile(repo_root / 'configs/fcos_tresnet_tiny_shapes.py')
         cfg.train_dataloader.num_workers = 1  # the workers' random state counts too
         cfg.merge_from_dict(dict(work_dir=str(tmp_path / name), experiment_name=name,
                                  val_dataloader=None, val_cfg=None, val_evaluator=None))
@@ -98,86 +96,30 @@ def test_arch_options_fit_the_backbone() -> None:
 
 
 def test_a_missing_metric_is_a_clear_failure() -> None:
-    import tool_runs
-
-    with pytest.raises(tool_runs.ToolError, match='no coco/bbox_mAP among the metrics: time'):
-        tool_runs.metric(dict(time=1.0), 'coco/bbox_mAP')
+    with pytest.raises(runs.RunError, match='no coco/bbox_mAP among the metrics: time'):
+        runs.metric(dict(time=1.0), 'coco/bbox_mAP')
 
 
 def test_a_run_without_log_is_a_clear_failure(tmp_path: Path) -> None:
-    import tool_runs
-
-    with pytest.raises(tool_runs.ToolError, match='no run has left its log'):
-        tool_runs.scalars_file(tmp_path)
+    with pytest.raises(runs.RunError, match='no run has left its log'):
+        runs.scalars_file(tmp_path)
 
 
 def test_the_last_run_is_the_one_that_counts(tmp_path: Path) -> None:
-    import tool_runs
-
     for name in ('20260101_000000', '20260102_000000', 'test'):
         (tmp_path / name / 'vis_data').mkdir(parents=True)
-    assert tool_runs.scalars_file(tmp_path).parent.parent.name == '20260102_000000'
+    assert runs.scalars_file(tmp_path).parent.parent.name == '20260102_000000'
 
 
 def test_a_failing_tool_is_one_message(tmp_path: Path, monkeypatch, capsys) -> None:
     import demo
 
     monkeypatch.setattr(demo, 'make_shapes', lambda root: None)
-    monkeypatch.setattr(demo.tool_runs, '_run', fail_as_tools_do)
+    monkeypatch.setattr(demo.runs, '_run', fail_as_tools_do)
     monkeypatch.setattr(sys, 'argv', ['demo.py', '--work-dir', str(tmp_path)])
-    with pytest.raises(SystemExit, match='^demo: train.py failed$'):
+    with pytest.raises(SystemExit, match='^demo: train failed$'):
         demo.main()
 
 
 def fail_as_tools_do(tool: str, *args) -> None:
-    import tool_runs
-
-    raise tool_runs.ToolError(f'{tool} failed')
-
-
-def test_losses_are_compared_at_equal_options_and_resumed(tmp_path: Path, monkeypatch) -> None:
-    import compare_losses
-
-    calls = []
-
-    def train(config, work_dir, options, quiet):
-        calls.append((work_dir.name, options))
-        return work_dir / 'epoch_1.pth'
-
-    def test(config, checkpoint, work_dir, options, quiet):
-        loss, seed = checkpoint.parent.name.split('_')
-        return {'multi-label/mAP': dict(asl=40.0, bce=30.0, focal=20.0)[loss] + int(seed)}
-
-    monkeypatch.setattr(compare_losses.tool_runs, 'train', train)
-    monkeypatch.setattr(compare_losses.tool_runs, 'test', test)
-    arguments = ['--work-dir', str(tmp_path), '--seeds', '1', '2']
-    results = compare_losses.compare(compare_losses.parse_args([*arguments, '--losses', 'asl']))
-    assert results == {'asl': {'1': 41.0, '2': 42.0}}
-    results = compare_losses.compare(compare_losses.parse_args(arguments))
-    assert [name for name, _ in calls] == ['asl_1', 'asl_2', 'bce_1', 'focal_1', 'bce_2', 'focal_2']
-    # all that differs between two runs of a seed are the three numbers of the loss
-    (_, bce), (_, focal) = calls[2:4]
-    assert {o.split('=')[0] for o in set(bce) ^ set(focal)} == {
-        'model.head.loss.gamma_neg', 'model.head.loss.gamma_pos'}  # fmt: skip
-    assert json.loads((tmp_path / 'results.json').read_text())['mAP'] == results
-    table = compare_losses.to_markdown(results)
-    assert '| ASL (4, 0, 0.05) | 41.0 | 42.0 | 41.5 | 0.7 |' in table
-    compare_losses.compare(
-        compare_losses.parse_args([*arguments, '--cfg-options', 'train_cfg.max_epochs=1'])
-    )
-    assert len(calls) == 12  # other options, other results
-
-
-@pytest.mark.slow
-def test_one_run_of_the_comparison(tmp_path: Path, monkeypatch) -> None:
-    import compare_losses
-
-    make_shapes(tmp_path / 'sparse', FEW_SPARSE)
-    monkeypatch.setenv('SPARSE_SHAPES_ROOT', str(tmp_path / 'sparse'))
-    args = compare_losses.parse_args(
-        ['--losses', 'focal', '--seeds', '3', '--work-dir', str(tmp_path / 'runs'),
-         '--cfg-options', *SHORT])  # fmt: skip
-    assert 0 < compare_losses.compare(args)['focal']['3'] < 100
-    [config] = (tmp_path / 'runs/focal_3').glob('*.py')
-    said = config.read_text()
-    assert 'seed=3' in said and 'gamma_pos=2' in said
+    raise runs.RunError(f'{tool} failed')

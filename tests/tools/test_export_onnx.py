@@ -90,6 +90,6 @@ def test_the_file_scores_what_the_model_scores(name, repo_root, coco_tiny, tmp_p
 
 def test_a_checkpoint_that_is_absent_is_named(repo_root, tmp_path):
     done = subprocess.run(
-        [sys.executable, 'tools/export_onnx.py', 'configs/fcos_tresnet_m_shapes.py', 'absent.pth',
-         '-o', str(tmp_path / 'a.onnx')], cwd=repo_root, capture_output=True, text=True)
+        [sys.executable, 'tools/export_onnx.py', 'fcos_tresnet_tiny_shapes', 'absent.pth', '-o',
+         str(tmp_path / 'a.onnx')], cwd=repo_root, capture_output=True, text=True)
     assert done.returncode == 1 and 'checkpoint absent.pth does not exist' in done.stderr

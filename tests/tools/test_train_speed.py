@@ -1,7 +1,6 @@
-"""The speed options of ``tools/train.py``: each trains, and gives what training without gives."""
+"""The speed options of ``tresnet-mm train``: each trains, and gives what training without gives."""
 
 import functools
-import importlib.util
 
 import pytest
 import torch
@@ -10,6 +9,7 @@ from mmengine.runner import Runner
 from mmengine.structures import BaseDataElement
 from torch.utils.data import Dataset
 
+from tresnet_mm.commands import train as train_command
 from tresnet_mm.models import TResNet
 
 CONFIG = """
@@ -44,19 +44,11 @@ class RandomLabelledImages(Dataset):
         return dict(inputs=self.images[i], data_samples=BaseDataElement(gt_labels=self.labels[i]))
 
 
-def load_tool(repo_root):
-    spec = importlib.util.spec_from_file_location('train_tool', repo_root / 'tools/train.py')
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
-
-
-def train(repo_root, tmp_path, *options: str):
+def train(tmp_path, *options: str):
     """Run the tool's training with some options; the trained runner."""
-    tool = load_tool(repo_root)
     config = tmp_path / 'config.py'
     config.write_text(CONFIG)
-    cfg = tool.build_config(tool.parse_args(
+    cfg = train_command.build_config(train_command.parse_args(
         [str(config), '--work-dir', str(tmp_path / 'work'), *options]))
     # Initialised once: a random fill follows the layout of the weights.
     weights_file = tmp_path / 'initial.pth'
@@ -76,17 +68,17 @@ def weights(runner):
 
 
 @pytest.fixture
-def plain(repo_root, tmp_path):
+def plain(tmp_path):
     """The weights after training without options."""
-    return weights(train(repo_root, tmp_path))
+    return weights(train(tmp_path))
 
 
 @pytest.mark.parametrize('option', ['--channels-last', '--grad-checkpoint', '--compile'])
-def test_an_option_changes_the_speed_only(option, plain, repo_root, tmp_path, monkeypatch):
+def test_an_option_changes_the_speed_only(option, plain, tmp_path, monkeypatch):
     if option == '--compile':  # the graphs are captured, without the minutes of C++
         monkeypatch.setattr(TResNet, 'compile', functools.partialmethod(
             TResNet.compile, backend='eager'))
-    runner = train(repo_root, tmp_path, option)
+    runner = train(tmp_path, option)
     backbone = runner.model.backbone
     weight = backbone.layer1[0].conv1.conv.weight
     assert backbone.with_cp == (option == '--grad-checkpoint')
@@ -96,8 +88,8 @@ def test_an_option_changes_the_speed_only(option, plain, repo_root, tmp_path, mo
         torch.testing.assert_close(value, plain[key], atol=1e-4, rtol=1e-3, msg=key)
 
 
-def test_bfloat16_trains_close_to_float32(plain, repo_root, tmp_path):
-    runner = train(repo_root, tmp_path, '--amp-dtype', 'bfloat16')
+def test_bfloat16_trains_close_to_float32(plain, tmp_path):
+    runner = train(tmp_path, '--amp-dtype', 'bfloat16')
     assert type(runner.optim_wrapper).__name__ == 'AutocastOptimWrapper'
     found = weights(runner)
     key = 'head.fc.bias'
@@ -106,15 +98,15 @@ def test_bfloat16_trains_close_to_float32(plain, repo_root, tmp_path):
     assert all(value.dtype != torch.bfloat16 for value in found.values())
 
 
-def test_options_that_cannot_work_are_refused(repo_root, tmp_path):
-    tool = load_tool(repo_root)
+def test_options_that_cannot_work_are_refused(tmp_path):
     config = tmp_path / 'config.py'
     config.write_text(CONFIG + "runner_type = 'MyRunner'\n")
     with pytest.raises(ValueError, match="runner_type='MyRunner'"):
-        tool.build_config(tool.parse_args([str(config), '--channels-last']))
+        train_command.build_config(train_command.parse_args([str(config), '--channels-last']))
     config.write_text(CONFIG.replace('backbone', 'trunk'))
     with pytest.raises(ValueError, match='the model has none'):
-        tool.build_config(tool.parse_args([str(config), '--grad-checkpoint']))
+        train_command.build_config(train_command.parse_args([str(config), '--grad-checkpoint']))
     if not torch.cuda.is_available():
         with pytest.raises(ValueError, match='GPU'):
-            tool.build_config(tool.parse_args([str(config), '--amp-dtype', 'float16']))
+            train_command.build_config(
+                train_command.parse_args([str(config), '--amp-dtype', 'float16']))

@@ -1,39 +1,7 @@
 #!/usr/bin/env python
-"""Choose the threshold of each class that gives its best F1 on saved scores."""
-import argparse
+"""Choose the threshold of each class: ``tresnet-mm thresholds``."""
 
-import numpy as np
-
-from tresnet_mm.evaluation import best_f1_thresholds, multilabel_scores, save_thresholds
-
-
-def parse_args() -> argparse.Namespace:
-    """Read the command line."""
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument('scores', help='.npz written by tools/test.py --out')
-    parser.add_argument('out', help='.json to write; give it to a head as thresholds=')
-    parser.add_argument('--default', type=float, default=0.5,
-                        help='threshold of classes without positives (default: 0.5)')
-    return parser.parse_args()
-
-
-def main() -> None:
-    """Choose, write, and print what was gained."""
-    args = parse_args()
-    with np.load(args.scores) as data:
-        scores, targets, classes = data['scores'], data['targets'], data['classes'].tolist()
-    thresholds, f1 = best_f1_thresholds(scores, targets, args.default)
-    save_thresholds(args.out, thresholds, classes,
-                    f1=[None if np.isnan(v) else float(v) for v in f1], images=len(scores))
-    width = max(map(len, classes))
-    for name, threshold, value in zip(classes, thresholds, f1, strict=True):
-        print(f'{name:{width}}  threshold {threshold:.3f}  F1 {100 * value:5.1f}')
-    before = multilabel_scores(scores, targets, args.default, top_k=None)
-    after = multilabel_scores(scores, targets, thresholds, top_k=None)
-    for key in ('CF1_per_class', 'CF1', 'OF1'):
-        print(f'{key}: {before[key]:.2f} at {args.default:g} -> {after[key]:.2f}')
-    print(f'Written to {args.out}. These scores chose the thresholds: measure on other images.')
-
+from tresnet_mm.commands.thresholds import main
 
 if __name__ == '__main__':
     main()

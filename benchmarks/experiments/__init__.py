@@ -1,0 +1,1 @@
+"""What the tables of the docs come from: ``python -m benchmarks.experiments.NAME``."""

@@ -1,0 +1,54 @@
+"""What is looked for before anything is built, and what is said where it is missing."""
+
+import pytest
+from mmengine.config import Config
+
+from tresnet_mm.commands.launch import check_annotation_files
+
+
+def said(path, monkeypatch, loader='train_dataloader', **variables) -> str:
+    for name in ('COCO_ROOT', 'VOC_ROOT', 'SHAPES_ROOT', 'SPARSE_SHAPES_ROOT'):
+        monkeypatch.delenv(name, raising=False)
+    for name, value in variables.items():
+        monkeypatch.setenv(name, value)
+    with pytest.raises(FileNotFoundError) as error:
+        check_annotation_files(Config.fromfile(path), loader)
+    return str(error.value)
+
+
+@pytest.mark.parametrize(('name', 'variable'), [
+    ('fcos_tresnet_m', 'COCO_ROOT'), ('multilabel_tresnet_l_448', 'COCO_ROOT'),
+    ('multilabel_voc07_tresnet_l_448', 'VOC_ROOT'), ('fcos_tresnet_tiny_shapes', 'SHAPES_ROOT'),
+    ('multilabel_tresnet_tiny_shapes_sparse', 'SPARSE_SHAPES_ROOT')])
+def test_the_variable_is_the_one_that_the_config_reads(
+        name, variable, repo_root, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    config = repo_root / f'configs/{name}.py'
+    end = ', or train_dataloader.dataset.data_root'
+    message = said(config, monkeypatch)
+    assert message.endswith(f'set {variable} to the folder that holds it (now not set){end}')
+    message = said(config, monkeypatch, **{variable: '/nowhere'})
+    assert message.startswith('annotation file /nowhere/')
+    assert message.endswith(f'set {variable} to the folder that holds it (now /nowhere){end}')
+
+
+def test_own_data_is_not_sent_to_coco(tmp_path, monkeypatch, repo_root):
+    child = tmp_path / 'own.py'
+    child.write_text(
+        f"_base_ = '{repo_root}/configs/fcos_tresnet_m.py'\n"
+        "train_dataloader = dict(dataset=dict(data_root='/mine', ann_file='a.json'))\n")
+    assert said(child, monkeypatch, COCO_ROOT='/coco') == (
+        'annotation file /mine/a.json of train_dataloader does not exist: set '
+        'train_dataloader.dataset.data_root')
+
+
+def test_files_without_a_folder_and_inside_wrappers(tmp_path, monkeypatch):
+    config = tmp_path / 'c.py'
+    config.write_text(
+        "inner = dict(type='CustomMultiLabel', ann_file='labels.csv')\n"
+        "joined = dict(type='ConcatDataset', datasets=[dict(type='A'), inner])\n"
+        "train_dataloader = dict(dataset=dict(type='RepeatDataset', dataset=joined))\n")
+    monkeypatch.chdir(tmp_path)
+    assert said(config, monkeypatch) == (
+        'annotation file labels.csv of train_dataloader does not exist: set '
+        'train_dataloader.dataset.dataset.datasets.1.ann_file')

@@ -1,1 +1,0 @@
-"""The parts of ``tools/benchmark.py``: one module a subject, each with ``run(args)``."""

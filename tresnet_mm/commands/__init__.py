@@ -1,0 +1,18 @@
+"""The console commands: one module each, whose ``main(argv=None)`` takes the arguments after it.
+
+``tresnet-mm NAME``, ``python -m tresnet_mm NAME`` and ``tools/NAME.py`` run the same modules.
+"""
+
+#: name -> (module of this folder, what it does in one line)
+COMMANDS = {
+    'train': ('train', 'train a model'),
+    'test': ('test', 'evaluate a checkpoint or an exported file'),
+    'image-demo': ('image_demo', "draw a detector's boxes on images"),
+    'swap': ('swap', "put a TResNet in the place of a config's ResNet"),
+    'convert': ('convert', "convert a published checkpoint to this package's keys"),
+    'export': ('export_onnx', 'export to ONNX and check the file against PyTorch'),
+    'thresholds': ('thresholds', 'choose the threshold of each class on saved scores'),
+    'print-config': ('print_config', 'print a config with its bases and changes merged in'),
+    'make-shapes': ('make_shapes', 'write the synthetic data set of the demos'),
+    'mmdet-tool': ('mmdet_tool', "run one of mmdet's own analysis tools"),
+}

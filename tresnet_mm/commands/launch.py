@@ -1,0 +1,152 @@
+"""From a command line to a runner's config: what training and testing share."""
+from __future__ import annotations
+
+import argparse
+import os
+import re
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+import torch
+from mmengine.config import Config, DictAction
+
+from ..checkpoint import SCHEME, fetch
+from .config_files import find_config
+
+CONFIG_HELP = ('config file, package::path, or the name of a config of this package, such as '
+               'fcos_tresnet_m')
+CFG_OPTIONS_HELP = ('changes to the config, as key=value with dotted keys; lists as key="[a,b]" or '
+                    'key=a,b, tuples in quotation marks without spaces')
+
+
+def add_common_arguments(parser: argparse.ArgumentParser) -> None:
+    """Add the options that training and testing have in common, named as mmdet names them."""
+    parser.add_argument('--work-dir', help='folder for logs and results '
+                        "(default: the config's, or work_dirs/CONFIG)")
+    parser.add_argument('--cfg-options', nargs='+', action=DictAction, help=CFG_OPTIONS_HELP)
+    parser.add_argument('--launcher', choices=['none', 'pytorch', 'slurm', 'mpi'], default='none',
+                        help='how the processes were started (default: %(default)s)')
+    parser.add_argument('--local_rank', '--local-rank', type=int, default=0,
+                        help=argparse.SUPPRESS)  # given by torch.distributed.launch
+
+
+def load_config(args: argparse.Namespace) -> Config:
+    """The config of ``args.config`` with the common options applied; nothing is built or written.
+
+    Raises:
+        FileNotFoundError: If there is no such config.
+    """
+    path = find_config(args.config)
+    cfg = Config.fromfile(path)
+    cfg.launcher = args.launcher
+    if args.cfg_options is not None:
+        cfg.merge_from_dict(args.cfg_options)
+    if args.work_dir is not None:
+        cfg.work_dir = args.work_dir
+    elif cfg.get('work_dir') is None:
+        cfg.work_dir = os.path.join('work_dirs', path.stem)
+    return cfg
+
+
+def check_checkpoint(path: str) -> None:
+    """See that a checkpoint can be had; a ``tresnet://`` one is downloaded, other URLs left alone.
+
+    Raises:
+        FileNotFoundError: If it is not there, or not in the cache and cannot be downloaded.
+        ValueError: If there is no ``tresnet://`` checkpoint of that name.
+    """
+    if path.startswith(SCHEME):
+        fetch(path)
+    elif '://' not in path and not Path(path).is_file():
+        raise FileNotFoundError(f'checkpoint {path} does not exist')
+
+
+def check_pretrained(cfg: Config) -> None:
+    """See, before anything is built, that the weights to start from can be had.
+
+    Raises:
+        FileNotFoundError, ValueError: As `check_checkpoint`.
+    """
+    for part in config_dicts(cfg.get('model')):
+        if part.get('type') == 'Pretrained' and isinstance(part.get('checkpoint'), str):
+            check_checkpoint(part['checkpoint'])
+
+
+def config_dicts(node: Any) -> Iterator[dict[str, Any]]:
+    """Yield all dicts in a part of a config, at any depth, each before those inside it."""
+    if isinstance(node, dict):
+        yield node
+        node = list(node.values())
+    if isinstance(node, (list, tuple)):
+        for item in node:
+            yield from config_dicts(item)
+
+
+def check_annotation_files(cfg: Config, *loaders: str) -> None:
+    """See that the local annotation files of some dataloaders exist, before anything is built.
+
+    Args:
+        cfg: The config.
+        loaders: Keys such as ``'train_dataloader'``; those that the config lacks are left out.
+
+    Raises:
+        FileNotFoundError: Naming the file, and the settings and the environment variable, if the
+            config takes its folder from one, that point to another folder.
+    """
+    for loader in loaders:
+        for key, dataset in _datasets(f'{loader}.dataset', (cfg.get(loader) or {}).get('dataset')):
+            ann_file = dataset.get('ann_file')
+            if not isinstance(ann_file, str) or not ann_file:
+                continue
+            root = dataset.get('data_root') or ''
+            path = os.path.join(root, ann_file)
+            if '://' in path or os.path.exists(path):
+                continue
+            variable = folder_variable(cfg, root or ann_file)
+            where = [f'{key}.data_root' if root else f'{key}.ann_file']
+            if variable:
+                where.insert(0, f'{variable} to the folder that holds it '
+                             f'(now {os.environ.get(variable, "not set")})')
+            raise FileNotFoundError(
+                f'annotation file {path} of {loader} does not exist: set {", or ".join(where)}')
+
+
+def folder_variable(cfg: Config, folder: str) -> str | None:
+    """The environment variable that a config takes a folder from, by ``{{$NAME:default}}``."""
+    for name, default in re.findall(r'\{\{\s*\$(\w+)\s*:\s*(\S*?)\s*\}\}', cfg.text):
+        value = os.environ.get(name, default).rstrip('/')
+        if value and (folder.rstrip('/') == value or folder.startswith(f'{value}/')):
+            return name
+    return None
+
+
+def _datasets(key: str, cfg: Mapping[str, Any] | None) -> Iterator[tuple[str, Mapping[str, Any]]]:
+    """The dataset configs inside wrappers and concatenations, each with its dotted key."""
+    if not isinstance(cfg, Mapping):
+        return
+    yield key, cfg
+    yield from _datasets(f'{key}.dataset', cfg.get('dataset'))
+    for index, part in enumerate(cfg.get('datasets') or ()):
+        yield from _datasets(f'{key}.datasets.{index}', part)
+
+
+def set_up_processes(cfg: Config, local_rank: int) -> None:
+    """Prepare several processes, also where there is no GPU.
+
+    mmengine starts its process group on CUDA devices and gives the data-parallel wrapper a device
+    index. Without CUDA, the group is started here with gloo and the wrapper gets no index.
+
+    Args:
+        cfg: The config, with ``launcher`` set; changed in place.
+        local_rank: Rank on this machine, used where the launcher does not set ``LOCAL_RANK``.
+    """
+    os.environ.setdefault('LOCAL_RANK', str(local_rank))
+    if cfg.launcher != 'pytorch' or torch.cuda.is_available():
+        return
+    cfg.merge_from_dict({'env_cfg.dist_cfg.backend': 'gloo'})
+    wrapper = cfg.get('model_wrapper_cfg') or dict(
+        type='MMDistributedDataParallel', broadcast_buffers=False,
+        find_unused_parameters=cfg.get('find_unused_parameters', False))
+    cfg.model_wrapper_cfg = dict(wrapper, device_ids=None)
+    torch.distributed.init_process_group('gloo')

@@ -1,0 +1,32 @@
+"""Print a config with its bases and changes merged in.
+
+Examples:
+    tresnet-mm print-config fcos_tresnet_m
+    tresnet-mm print-config my_config.py --cfg-options model.backbone.arch=l
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from mmengine.config import Config, DictAction
+
+from .command_line import errors_in_one_line, make_parser
+from .config_files import find_config
+from .launch import CFG_OPTIONS_HELP, CONFIG_HELP
+
+
+def main(argv: Sequence[str] | None = None) -> None:
+    """Load, change, and print or write."""
+    parser = make_parser('print-config', __doc__)
+    parser.add_argument('config', help=CONFIG_HELP)
+    parser.add_argument('--cfg-options', nargs='+', action=DictAction, help=CFG_OPTIONS_HELP)
+    parser.add_argument('--save-path', metavar='FILE', help='write it to a file instead')
+    args = parser.parse_args(argv)
+    with errors_in_one_line('print-config'):
+        cfg = Config.fromfile(find_config(args.config))
+    cfg.merge_from_dict(args.cfg_options or {})
+    if args.save_path:
+        cfg.dump(args.save_path)
+    else:
+        print(cfg.pretty_text)

@@ -1,0 +1,177 @@
+"""Evaluate a checkpoint, with the options that mmdet's tool has and a few more.
+
+Examples:
+    tresnet-mm test fcos_tresnet_m CHECKPOINT
+    python tools/test.py configs/fcos_tresnet_m.py CHECKPOINT --tta --classwise --out coco.json
+    python tools/test.py configs/fcos_tresnet_m.py MODEL.onnx --backend onnxruntime
+    bash tools/dist_test.sh configs/fcos_tresnet_m.py CHECKPOINT 8 --out predictions.pkl
+"""
+from __future__ import annotations
+
+import argparse
+import sys
+from collections.abc import Sequence
+from copy import deepcopy
+from pathlib import Path
+from typing import Any
+
+from mmengine.config import Config, ConfigDict
+from mmengine.dist import is_main_process
+from mmengine.hooks import LoggerHook
+from mmengine.registry import RUNNERS
+from mmengine.runner import Runner
+
+from ..checkpoint import CheckpointMismatch
+from ..deploy import with_onnx_model
+from . import launch
+from .command_line import errors_in_one_line, make_parser
+
+COCO_METRICS = ('CocoMetric', 'FasterCocoMetric')
+# suffix of --out -> metric that writes such a file beside the config's own, and its argument
+DUMPERS = {'.pkl': ('DumpDetResults', 'out_file_path'),
+           '.pickle': ('DumpDetResults', 'out_file_path'),
+           '.npz': ('DumpMultiLabelScores', 'out_file')}
+
+
+def parse_args(argv: Sequence[str] | None = None) -> argparse.Namespace:
+    """The command line."""
+    parser = make_parser('test', __doc__)
+    parser.add_argument('config', help=launch.CONFIG_HELP)
+    parser.add_argument('checkpoint', help='checkpoint file or URL')
+    parser.add_argument('--backend', choices=['pytorch', 'onnxruntime'], default='pytorch',
+                        help='onnxruntime: CHECKPOINT is a file of tresnet-mm export')
+    parser.add_argument('--out', action='append', default=[], metavar='FILE',
+                        help='write the predictions, by suffix: .pkl (data samples), .json (the '
+                        'COCO result format: NAME.json becomes NAME.bbox.json, NAME.segm.json), '
+                        '.npz (scores and targets of a multi-label model); several are allowed')
+    parser.add_argument('--classwise', action='store_true', help='AP of each class (COCO metrics)')
+    parser.add_argument('--tta', action='store_true', help='test-time augmentation')
+    parser.add_argument('--show', action='store_true', help='show the predictions in a window')
+    parser.add_argument('--show-dir', metavar='NAME',
+                        help='draw the predictions into WORK_DIR/TIMESTAMP/NAME')
+    parser.add_argument('--wait-time', type=float, default=2,
+                        help='seconds that --show waits (default: %(default)s)')
+    launch.add_common_arguments(parser)
+    return parser.parse_args(argv)
+
+
+def set_out(cfg: Config, path: str) -> None:
+    """Have the predictions written to a file, in the form that its suffix names."""
+    suffix = Path(path).suffix
+    if suffix == '.json':
+        for metric in coco_metrics(cfg, '--out with .json'):
+            metric['outfile_prefix'] = path[:-len('.json')].removesuffix('.bbox')
+    elif suffix in DUMPERS:
+        metric, argument = DUMPERS[suffix]
+        cfg.test_evaluator = [*evaluators(cfg), {'type': metric, argument: path}]
+    else:
+        raise ValueError(f'--out {path}: the suffix should be one of .json, {", ".join(DUMPERS)}')
+    Path(path).parent.mkdir(parents=True, exist_ok=True)
+
+
+def evaluators(cfg: Config) -> list[dict[str, Any]]:
+    """The metrics' configs of the test evaluator, be it one, a list or an ``Evaluator``."""
+    evaluator = cfg.test_evaluator
+    if isinstance(evaluator, dict) and 'metrics' in evaluator:
+        evaluator = evaluator['metrics']
+    return list(evaluator) if isinstance(evaluator, (list, tuple)) else [evaluator]
+
+
+def coco_metrics(cfg: Config, option: str) -> list[dict[str, Any]]:
+    """The COCO metrics of the test evaluator; ValueError if there is none."""
+    found = [metric for metric in evaluators(cfg)
+             if str(metric['type']).rpartition('.')[2] in COCO_METRICS]
+    if not found:
+        raise ValueError(f'{option} needs one of {", ".join(COCO_METRICS)} in test_evaluator')
+    return found
+
+
+def set_classwise(cfg: Config) -> None:
+    """Have AP computed and logged for every class."""
+    for metric in coco_metrics(cfg, '--classwise'):
+        metric['classwise'] = True
+
+
+def set_visualization(cfg: Config, args: argparse.Namespace) -> None:
+    """Turn on the visualization hook."""
+    hook = cfg.get('default_hooks', {}).get('visualization')
+    if hook is None:
+        raise ValueError('--show and --show-dir need default_hooks.visualization in the config')
+    hook['draw'] = True
+    if args.show:
+        hook.update(show=True, wait_time=args.wait_time)
+    if args.show_dir:
+        hook['test_out_dir'] = args.show_dir
+
+
+def set_tta(cfg: Config) -> None:
+    """Wrap the model and its pipeline for test-time augmentation.
+
+    The config's ``tta_model`` and ``tta_pipeline`` are taken; a detection config without them gets
+    mmdet's default, the image and its mirror image merged by NMS.
+    """
+    if 'mask_head' in cfg.model.get('roi_head', {}) or 'mask_head' in cfg.model:
+        raise ValueError('--tta merges boxes, not masks, and this model predicts masks')
+    pipeline = cfg.test_dataloader.dataset.pipeline
+    if 'tta_pipeline' not in cfg:
+        if pipeline[-1]['type'] != 'PackDetInputs':
+            raise ValueError(f'--tta needs tta_model and tta_pipeline in {cfg.filename}')
+        meta_keys = ('img_id', 'img_path', 'ori_shape', 'img_shape', 'scale_factor', 'flip',
+                     'flip_direction')
+        mirror = dict(type='TestTimeAug', transforms=[
+            [dict(type='RandomFlip', prob=1.0), dict(type='RandomFlip', prob=0.0)],
+            [dict(type='PackDetInputs', meta_keys=meta_keys)]])
+        cfg.tta_pipeline = [*deepcopy(pipeline[:-1]), mirror]
+    if 'tta_model' not in cfg:
+        cfg.tta_model = dict(type='DetTTAModel', tta_cfg=dict(
+            nms=dict(type='nms', iou_threshold=0.5), max_per_img=100))
+    cfg.model = ConfigDict(**cfg.tta_model, module=cfg.model)
+    cfg.test_dataloader.dataset.pipeline = cfg.tta_pipeline
+
+
+def build_config(args: argparse.Namespace) -> Config:
+    """The config that the command line describes, with the files that it names checked.
+
+    Raises:
+        FileNotFoundError: If the config, the checkpoint or an annotation file does not exist.
+        ValueError: If an option does not fit the config.
+    """
+    cfg = launch.load_config(args)
+    launch.check_checkpoint(args.checkpoint)
+    cfg.load_from = args.checkpoint
+    launch.check_annotation_files(cfg, 'test_dataloader')
+    if args.backend == 'onnxruntime':
+        cfg = with_onnx_model(cfg, args.checkpoint)
+    if args.classwise:
+        set_classwise(cfg)
+    if args.show or args.show_dir:
+        set_visualization(cfg, args)
+    if args.tta:
+        set_tta(cfg)
+    for path in args.out:
+        set_out(cfg, path)
+    return cfg
+
+
+def log_once(runner: Runner) -> None:
+    """Leave the file of metrics to the first process.
+
+    mmengine's hook has every process write it, all to one path; two that write at the same time
+    can leave a file that is no JSON.
+    """
+    if not is_main_process():
+        runner.hooks[:] = [hook for hook in runner.hooks if not isinstance(hook, LoggerHook)]
+
+
+def main(argv: Sequence[str] | None = None) -> None:
+    """Build the runner and test."""
+    args = parse_args(argv)
+    with errors_in_one_line('test'):
+        cfg = build_config(args)
+    launch.set_up_processes(cfg, args.local_rank)
+    runner = Runner.from_cfg(cfg) if 'runner_type' not in cfg else RUNNERS.build(cfg)
+    log_once(runner)
+    try:
+        runner.test()
+    except CheckpointMismatch as error:
+        sys.exit(f'test: error: {args.checkpoint}: {error}')
