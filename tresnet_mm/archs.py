@@ -18,6 +18,9 @@ ARCHS: dict[str, dict[str, Any]] = {
     'v2_xl': dict(depths=(3, 8, 34, 5), width=1.0, blocks=ALL_BOTTLENECK),
 }
 
+#: Far beyond any network that can be used: a slip here would fill the memory.
+MAX_DEPTH = 1000
+MAX_WIDTH = 64
 #: Channels of a block's output for each of its planes (section 2.1).
 EXPANSION = {'basic': 1, 'bottleneck': 4}
 
@@ -38,13 +41,16 @@ def arch_settings(arch: str | dict[str, Any]) -> dict[str, Any]:
     if unknown or 'depths' not in settings:
         raise ValueError('a custom arch is a dict with depths, and optionally width and blocks, '
                          f'got {dict(arch)}')
-    depths, blocks = settings['depths'], settings['blocks']
-    if len(depths) != 4 or min(depths) < 1:
-        raise ValueError(f'depths must be four numbers above 0, got {depths}')
-    if len(blocks) != 4 or set(blocks) - set(KINDS):
-        raise ValueError(f'blocks must be four of {KINDS}, got {blocks}')
-    if int(64 * settings['width']) < 1:
-        raise ValueError(f'width must leave at least one channel of 64, got {settings["width"]}')
+    depths, width, blocks = settings['depths'], settings['width'], settings['blocks']
+    if not isinstance(depths, (tuple, list)) or len(depths) != 4 or not all(
+            isinstance(depth, int) and 0 < depth <= MAX_DEPTH for depth in depths):
+        raise ValueError(f'depths must be four numbers from 1 to {MAX_DEPTH}, got {depths!r}')
+    if not isinstance(blocks, (tuple, list)) or len(blocks) != 4 or not all(
+            kind in KINDS for kind in blocks):
+        raise ValueError(f'blocks must be four of {KINDS}, got {blocks!r}')
+    if not isinstance(width, (int, float)) or not 1 / 64 <= width <= MAX_WIDTH:
+        raise ValueError(f'width must be a number from 1/64, which leaves one channel, to '
+                         f'{MAX_WIDTH}, got {width!r}')
     return settings
 
 

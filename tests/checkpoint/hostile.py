@@ -75,7 +75,7 @@ def in_front_of(operations: bytes, content: bytes) -> bytes:
     return content[:start].replace(b'\x80\x02', b'\x80\x04') + operations + b'0' + content[start:]
 
 
-def zip_with_pickle(path: Path, change, source: Path) -> None:
+def zip_with_pickle(path: Path, change, source: Path | io.BytesIO) -> None:
     """Write a copy of a zip checkpoint whose pickle is changed."""
     with zipfile.ZipFile(source) as old, zipfile.ZipFile(path, 'w') as new:
         for info in old.infolist():
@@ -102,3 +102,10 @@ def legacy_with_pickle(path: Path, change, content: dict) -> None:
     end = buffer.tell()
     data = buffer.getvalue()
     path.write_bytes(b''.join(heads) + change(data[start:end]) + data[end:])
+
+
+def zip_of(path: Path, operations: bytes) -> None:
+    """Write a file whose pickle is made of these operations."""
+    buffer = io.BytesIO()
+    torch.save({'w': torch.ones(2)}, buffer)
+    zip_with_pickle(path, lambda old: pickled(operations), buffer)

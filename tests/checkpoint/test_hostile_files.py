@@ -1,6 +1,7 @@
 """Checkpoints from strangers: none of them runs code, hangs, or takes memory that it has not."""
 
 import argparse
+import gc
 import io
 import itertools
 import pickle
@@ -8,6 +9,7 @@ import resource
 import struct
 import subprocess
 import sys
+import weakref
 import zipfile
 from collections import Counter, OrderedDict, defaultdict
 from pathlib import Path
@@ -406,3 +408,15 @@ def test_one_pickle_a_reader():
     with pytest.raises(IndexError):
         reader.read(b'\x80\x020.')
     assert reader.read(pickle.dumps({'a': [1, (2, 3)]}, 2)) == {'a': [1, (2, 3)]}
+
+
+@pytest.mark.parametrize('zip_form', [True, False])
+def test_nothing_holds_the_tensors_once_they_are_let_go(zip_form, tmp_path):
+    path = tmp_path / 'file.pth'
+    torch.save(CONTENT, path, _use_new_zipfile_serialization=zip_form)
+    gc.disable()  # what is in a circle would stay until the collector comes
+    try:
+        tensor = weakref.ref(read_file(path)['state_dict']['w'])
+        assert tensor() is None
+    finally:
+        gc.enable()

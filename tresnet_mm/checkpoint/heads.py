@@ -50,4 +50,4 @@ def head_problems(state_dict: Mapping[str, Tensor], head: Head) -> list[str]:
 
 
 def _first_size(state_dict: Mapping[str, Tensor], key: str) -> int | None:
-    return state_dict[key].shape[0] if key in state_dict else None
+    return state_dict[key].shape[0] if key in state_dict and state_dict[key].ndim else None

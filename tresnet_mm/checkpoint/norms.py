@@ -53,7 +53,9 @@ def convert_norms(state_dict: Mapping[str, Tensor], source: str, target: str) ->
             raise ValueError(f'norm must be one of {NORMS}, got {norm!r}')
     out = dict(state_dict)
     for key, weight in state_dict.items():
-        if not key.endswith('.bn.weight') or not weight.is_floating_point():
+        if not key.endswith('.bn.weight'):
+            continue
+        if not weight.is_floating_point() or weight.layout != torch.strided:
             continue  # what is no number of a norm is reported by key elsewhere
         if source == 'InPlaceABN':
             out[key] = weight.abs() if target == 'InPlaceABN' else abn_to_bn(weight)

@@ -94,7 +94,14 @@ class _TorchFile:
 
     def content(self) -> Any:
         """Read the file, on the CPU, and then move its tensors."""
-        value = self._read(PlainPickle(self.names, STATES, self._persistent))
+        try:
+            value = self._read(PlainPickle(self.names, STATES, self._persistent))
+            self._move_tensors()
+            return value
+        finally:  # the table's functions hold this object, which would hold the tensors
+            self.names.clear()
+
+    def _move_tensors(self) -> None:
         moved: dict[int, torch.UntypedStorage] = {}
         for tensor, storage in self.tensors.values():
             if id(storage.data) not in moved:
@@ -104,7 +111,6 @@ class _TorchFile:
                 empty = torch.empty(0, dtype=tensor.dtype, device=data.device)
                 tensor.data = empty.set_(
                     data, tensor.storage_offset(), tensor.size(), tensor.stride())
-        return value
 
     def _read(self, pickle: PlainPickle) -> Any:
         raise NotImplementedError

@@ -5,6 +5,7 @@ from __future__ import annotations
 import difflib
 from pathlib import Path
 
+from mmengine.config import Config
 from mmengine.utils import get_installed_path
 
 _PACKAGE = Path(__file__).resolve().parent.parent
@@ -50,3 +51,22 @@ def find_config(name: str) -> Path:
     near = difflib.get_close_matches(path.name.removesuffix('.py'), shipped, n=3)
     hint = f'; tresnet_mm comes with {", ".join(near)}' if near else ''
     raise FileNotFoundError(f'config file {name} does not exist{hint}')
+
+
+def read_config(name: str) -> Config:
+    """Read a config; ``name`` as of `find_config`.
+
+    A ``.py`` config is a program and is run: take one only from where you would take code.
+
+    Raises:
+        FileNotFoundError: If there is none, or one that it inherits from is missing.
+        ValueError: If it cannot be read; the message names the file and what is wrong in it.
+    """
+    path = find_config(name)
+    try:
+        return Config.fromfile(path)
+    except FileNotFoundError as error:
+        raise FileNotFoundError(f'config {path} cannot be read: {error}') from error
+    except Exception as error:  # a Python config can raise anything
+        raise ValueError(f'config {path} cannot be read: {type(error).__name__}: {error}'
+                         ) from error

@@ -20,6 +20,10 @@ def parse_args(argv: Sequence[str] | None = None) -> argparse.Namespace:
     parser.add_argument('--arch', choices=list(ARCHS), help='stop if it is of another arch')
     parser.add_argument('--norm', choices=('BN', 'InPlaceABN'), default='InPlaceABN',
                         help='norm layer of the model it is for (default: %(default)s)')
+    parser.add_argument('--source-norm', choices=('BN', 'InPlaceABN'),
+                        help='norm layer that the values of SRC are for, where its format does '
+                        'not tell: BN for a network in the published layout that was trained with '
+                        'plain batch norm')
     parser.add_argument('--backbone-only', action='store_true',
                         help='leave out everything but the backbone, e.g. for other classes')
     return parser.parse_args(argv)
@@ -29,7 +33,8 @@ def main(argv: Sequence[str] | None = None) -> None:
     """Convert and say what was found."""
     args = parse_args(argv)
     try:
-        converted = convert(read_source(args.src), norm=args.norm, arch=args.arch)
+        converted = convert(read_source(args.src), norm=args.norm, arch=args.arch,
+                            source_norm=args.source_norm)
     except (OSError, TypeError, ValueError) as error:
         sys.exit(f'convert: error: {args.src}: {error}')
     if args.backbone_only:

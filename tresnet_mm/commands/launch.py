@@ -12,7 +12,7 @@ import torch
 from mmengine.config import Config, DictAction
 
 from ..checkpoint import SCHEME, fetch
-from .config_files import find_config
+from .config_files import read_config
 
 CONFIG_HELP = ('config file, package::path, or the name of a config of this package, such as '
                'fcos_tresnet_m')
@@ -36,16 +36,19 @@ def load_config(args: argparse.Namespace) -> Config:
 
     Raises:
         FileNotFoundError: If there is no such config.
+        ValueError: If it cannot be read, or a change has no place in it.
     """
-    path = find_config(args.config)
-    cfg = Config.fromfile(path)
+    cfg = read_config(args.config)
     cfg.launcher = args.launcher
-    if args.cfg_options is not None:
-        cfg.merge_from_dict(args.cfg_options)
+    try:
+        cfg.merge_from_dict(args.cfg_options or {})
+    except (KeyError, TypeError, IndexError) as error:
+        raise ValueError(f'--cfg-options {args.cfg_options} do not fit {args.config}: {error}'
+                         ) from error
     if args.work_dir is not None:
         cfg.work_dir = args.work_dir
     elif cfg.get('work_dir') is None:
-        cfg.work_dir = os.path.join('work_dirs', path.stem)
+        cfg.work_dir = os.path.join('work_dirs', Path(cfg.filename).stem)
     return cfg
 
 

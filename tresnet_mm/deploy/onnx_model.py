@@ -27,7 +27,8 @@ class OnnxModel(BaseModel):
     Raises:
         ImportError: If onnxruntime is missing.
         FileNotFoundError: If the file does not exist.
-        ValueError: If the file's inputs and outputs are not those of `export_onnx`.
+        ValueError: If the file is damaged, or its inputs and outputs are not those of
+            `export_onnx`.
     """
 
     def __init__(self, file: str, data_preprocessor: dict | None = None,
@@ -111,5 +112,8 @@ def _session(file: str, threads: int):
         raise FileNotFoundError(f'ONNX file {file} does not exist')
     options = onnxruntime.SessionOptions()
     options.intra_op_num_threads = threads
-    return onnxruntime.InferenceSession(
-        str(file), options, providers=onnxruntime.get_available_providers())
+    try:
+        return onnxruntime.InferenceSession(
+            str(file), options, providers=onnxruntime.get_available_providers())
+    except Exception as error:  # the library's, which share no base of their own
+        raise ValueError(f'{file} is damaged or no ONNX file: {error}') from error
