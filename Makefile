@@ -7,24 +7,30 @@ ARCH ?=
 # One worker a core with one thread each: the suite is many small computations.
 WORKERS ?= logical
 
-.PHONY: help env demo demo-multilabel test lint clean
+.PHONY: help env env-demo demo demo-multilabel test lint audit licences clean
 
 help:
 	@echo 'make demo             train and evaluate a detector on synthetic images, with pictures'
 	@echo 'make demo ARCH=m      the same with the full-size backbone'
 	@echo 'make demo-multilabel  the same for image labels'
 	@echo 'make test             the test suite'
-	@echo 'make lint             ruff'
+	@echo 'make lint             ruff, what may import what, types'
+	@echo 'make audit            the installed packages against the database of known weaknesses'
+	@echo 'make licences         the licences of the installed packages, into docs/licences.md'
 	@echo 'make env              only the environment ($(VENV))'
 	@echo 'make clean            remove what was built and cached; $(VENV) and work_dirs stay'
 
 env:
 	@sh .dev_scripts/setup_env.sh
 
-demo: env
+# The demos do not wait for the compiled inplace-abn, which is there for tests and benchmarks.
+env-demo:
+	@sh .dev_scripts/setup_env.sh demo
+
+demo: env-demo
 	$(BIN)/python tools/demo.py $(if $(ARCH),--arch $(ARCH))
 
-demo-multilabel: env
+demo-multilabel: env-demo
 	$(BIN)/python tools/demo_multilabel.py $(if $(ARCH),--arch $(ARCH))
 
 test: env
@@ -33,7 +39,15 @@ test: env
 
 lint: env
 	$(BIN)/ruff check
+	PYTHONPATH=. $(BIN)/lint-imports
+	$(BIN)/mypy
+
+audit: env
+	$(BIN)/python .dev_scripts/audit.py
+
+licences: env
+	$(BIN)/python .dev_scripts/licences.py docs/licences.md
 
 clean:
-	rm -rf build dist *.egg-info .pytest_cache .ruff_cache .hypothesis
+	rm -rf build dist *.egg-info .pytest_cache .ruff_cache .mypy_cache .import_linter_cache .hypothesis
 	find . -name __pycache__ -not -path './$(VENV)/*' -prune -exec rm -rf {} +

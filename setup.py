@@ -75,7 +75,8 @@ setup(
         'eval': EVAL,
         'onnx': ONNX,
         'test': ['pytest', 'pytest-xdist[psutil]', 'hypothesis', *EVAL, *ONNX],
-        'dev': ['ruff', 'import-linter', 'mypy', 'pip-audit', 'pip-licenses', 'pre-commit'],
+        'dev': ['ruff', 'import-linter', 'mypy', 'types-defusedxml', 'pip-audit', 'pip-licenses',
+                'pre-commit'],
     },
     classifiers=[
         'Development Status :: 4 - Beta',

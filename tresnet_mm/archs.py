@@ -36,7 +36,7 @@ def arch_settings(arch: str | dict[str, Any]) -> dict[str, Any]:
             raise ValueError(f'unknown arch {arch!r}; known are {", ".join(ARCHS)}, or give a dict '
                              'with depths, width and blocks')
         return copy.deepcopy(ARCHS[arch])
-    settings = dict(width=1.0, blocks=EARLY_BASIC) | dict(arch)
+    settings: dict[str, Any] = dict(width=1.0, blocks=EARLY_BASIC) | dict(arch)
     unknown = set(settings) - {'depths', 'width', 'blocks'}
     if unknown or 'depths' not in settings:
         raise ValueError('a custom arch is a dict with depths, and optionally width and blocks, '

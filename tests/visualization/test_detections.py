@@ -48,3 +48,13 @@ def test_no_boxes_at_all() -> None:
     picture = draw_detections(image, empty, empty, META)
     assert picture.shape == (64, 128, 3)
     assert (picture == 50).all()
+
+
+def test_boxes_beyond_the_picture_are_drawn_without_a_warning(recwarn) -> None:
+    image = np.full((64, 64, 3), 50, np.uint8)
+    truth = instances([10.0, 10.0, 64.0, 64.0], labels=[0])
+    predicted = instances([-5.0, 20.0, 70.0, 40.0], labels=[1], scores=[0.9])
+    picture = draw_detections(image, truth, predicted, META, scale=2)
+    assert reddish(picture[:, :128])[:, -3:].any()  # up to the right side
+    assert greenish(picture[:, 128:])[:, :3].any() and greenish(picture[:, 128:])[:, -3:].any()
+    assert [w for w in recwarn if 'out of bounds' in str(w.message)] == []

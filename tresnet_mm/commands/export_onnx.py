@@ -11,10 +11,13 @@ from __future__ import annotations
 import argparse
 from collections.abc import Iterator, Sequence
 from pathlib import Path
+from typing import Any
 
+import mmcv
 import torch
 from mmengine.config import Config, DictAction
 from mmengine.fileio import list_dir_or_file
+from mmengine.model import BaseModel
 from mmengine.registry import MODELS, init_default_scope
 from mmengine.runner import load_checkpoint
 from torch import Tensor
@@ -48,7 +51,7 @@ def parse_args(argv: Sequence[str] | None = None) -> argparse.Namespace:
     return args
 
 
-def build_model(args: argparse.Namespace) -> tuple[torch.nn.Module, list[str]]:
+def build_model(args: argparse.Namespace) -> tuple[BaseModel, list[str]]:
     """The model with its weights, and the class names that the checkpoint or the data know.
 
     Raises:
@@ -71,14 +74,13 @@ def build_model(args: argparse.Namespace) -> tuple[torch.nn.Module, list[str]]:
     return model.eval(), list(classes)
 
 
-def examples(args: argparse.Namespace, model: torch.nn.Module) -> Iterator[Tensor]:
+def examples(args: argparse.Namespace, model: BaseModel) -> Iterator[Tensor]:
     """Preprocessed images (1, 3, H, W): of ``--images``, or random ones of two sizes."""
     if args.images is None:
         h, w = args.size
         yield torch.rand(2, 3, h, w)
         yield torch.rand(1, 3, h + 32, w * 2)
         return
-    import mmcv
     names = sorted(list_dir_or_file(args.images, list_dir=False, suffix=('.jpg', '.png')))[:8]
     if not names:
         raise FileNotFoundError(f'--images: no .jpg or .png file in {args.images}')
@@ -88,8 +90,13 @@ def examples(args: argparse.Namespace, model: torch.nn.Module) -> Iterator[Tenso
         yield model.data_preprocessor(dict(inputs=[tensor]), False)['inputs']
 
 
-def check(graph: torch.nn.Module, path: str, images: Iterator[Tensor]) -> str:
+def check(graph: Any, path: str, images: Iterator[Tensor]) -> str:
     """Compare file and PyTorch model; says by how much they differ.
+
+    Args:
+        graph: What ``export_onnx`` returned: a module with ``inputs``, the names of its arguments.
+        path: The file.
+        images: Preprocessed images (N, 3, H, W).
 
     Raises:
         RuntimeError: If they differ by more than rounding.

@@ -44,7 +44,7 @@ def child_config(name: str, arch: str, out: Path | None = None) -> str:
     lines = [f'# {path.stem} with TResNet-{arch.upper()} as its backbone.']
     lines += [f'# Dropped, since only ResNet has it: {option}' for option in swap.dropped]
     lines += [f'# Note: {note}.' for note in swap.notes]
-    changes = dict(custom_imports=custom_imports(cfg), model=swap.model)
+    changes: dict[str, Any] = dict(custom_imports=custom_imports(cfg), model=swap.model)
     if cfg.get('load_from'):
         changes['load_from'] = None
     body = [f'{key} = {render(value, 0)}' for key, value in changes.items()]

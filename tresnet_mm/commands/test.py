@@ -62,8 +62,8 @@ def set_out(cfg: Config, path: str) -> None:
         for metric in coco_metrics(cfg, '--out with .json'):
             metric['outfile_prefix'] = path[:-len('.json')].removesuffix('.bbox')
     elif suffix in DUMPERS:
-        metric, argument = DUMPERS[suffix]
-        cfg.test_evaluator = [*evaluators(cfg), {'type': metric, argument: path}]
+        dumper, argument = DUMPERS[suffix]
+        cfg.test_evaluator = [*evaluators(cfg), {'type': dumper, argument: path}]
     else:
         raise ValueError(f'--out {path}: the suffix should be one of .json, {", ".join(DUMPERS)}')
     Path(path).parent.mkdir(parents=True, exist_ok=True)

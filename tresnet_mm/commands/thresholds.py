@@ -30,7 +30,7 @@ def main(argv: Sequence[str] | None = None) -> None:
     for name, threshold, value in zip(classes, thresholds, f1, strict=True):
         print(f'{name:{width}}  threshold {threshold:.3f}  F1 {100 * value:5.1f}')
     before = multilabel_scores(scores, targets, args.default, top_k=None)
-    after = multilabel_scores(scores, targets, thresholds, top_k=None)
+    after = multilabel_scores(scores, targets, thresholds.tolist(), top_k=None)
     for key in ('CF1_per_class', 'CF1', 'OF1'):
         print(f'{key}: {before[key]:.2f} at {args.default:g} -> {after[key]:.2f}')
     print(f'Written to {args.out}. These scores chose the thresholds: measure on other images.')

@@ -31,14 +31,20 @@ def draw_detections(
     Returns:
         uint8 (H * scale, 2 * W * scale, 3) in RGB.
     """
+    picture = mmcv.imrescale(image, scale, interpolation='bicubic')
+    height, width = picture.shape[:2]
     truth, predicted = truth.clone(), predicted.clone()
     for instances in (truth, predicted):
-        instances.bboxes = instances.bboxes * scale
+        # Up to the last pixel: the visualizer warns of every box that ends outside.
+        boxes = instances.bboxes * scale
+        boxes[:, 0::2] = boxes[:, 0::2].clamp(0, width - 1)
+        boxes[:, 1::2] = boxes[:, 1::2].clamp(0, height - 1)
+        instances.bboxes = boxes
     visualizer = DetLocalVisualizer(line_width=2)
     visualizer.dataset_meta = dict(dataset_meta)
     visualizer.add_datasample(
         'detections',
-        mmcv.imrescale(image, scale, interpolation='bicubic'),
+        picture,
         DetDataSample(gt_instances=truth, pred_instances=predicted),
         pred_score_thr=score_threshold,
     )
