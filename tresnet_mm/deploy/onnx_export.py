@@ -5,12 +5,16 @@ import json
 import warnings
 from collections.abc import Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import torch
 from torch import Tensor, nn
 
 from ..models import MultiLabelClassifier
 from .fuse import fuse
+
+if TYPE_CHECKING:
+    from .detector_graph import DetectorGraph
 
 OPSET = 18
 
@@ -34,7 +38,7 @@ class ClassifierGraph(nn.Module):
         return self.model(images, mode='tensor').sigmoid()
 
 
-def build_graph(model: nn.Module) -> nn.Module:
+def build_graph(model: nn.Module) -> 'ClassifierGraph | DetectorGraph':
     """Wrap a model for export.
 
     Raises:
@@ -51,7 +55,8 @@ def build_graph(model: nn.Module) -> nn.Module:
 
 
 def export_onnx(model: nn.Module, path: str | Path, size: tuple[int, int] = (224, 224),
-                fold: bool = True, classes: Sequence[str] = ()) -> nn.Module:
+                fold: bool = True,
+                classes: Sequence[str] = ()) -> 'ClassifierGraph | DetectorGraph':
     """Write a model to an ONNX file with dynamic batch and image size.
 
     The graph's input is what the model's data preprocessor returns. See `ClassifierGraph` and
