@@ -238,11 +238,20 @@ class MultiLabelMetric(BaseMetric):
 
 
 def stack_results(results: list) -> tuple[np.ndarray, np.ndarray, list[str]]:
-    """Return scores (N, C) float32, targets (N, C) int8 and image names of collected results."""
+    """Return scores (N, C) float32, targets (N, C) int8 and image names of collected results.
+
+    Raises:
+        ValueError: If there are none, or images have NaN scores; names them.
+    """
     if not results:
         raise ValueError('no image was evaluated: the dataset is empty')
-    scores, targets, names = zip(*results, strict=True)
-    return np.stack(scores), np.stack(targets), list(names)
+    scores, targets, names = (list(column) for column in zip(*results, strict=True))
+    bad = [name for name, row in zip(names, scores, strict=True) if np.isnan(row).any()]
+    if bad:
+        more = ', ...' if len(bad) > 10 else ''
+        raise ValueError(f'{len(bad)} of {len(names)} images have NaN scores: '
+                         f'{", ".join(bad[:10])}{more}')
+    return np.stack(scores), np.stack(targets), names
 
 
 def class_names(dataset_meta: dict | None, num_classes: int) -> list[str]:
