@@ -8,12 +8,14 @@ from mmengine.logging import MMLogger
 
 #: Modules of the public functions and classes, each of which shows how it is used.
 MODULES = [
+    'checkpoint.conversion',
     'deploy.fuse',
     'evaluation.multilabel_metric',
     'models.layers.inplace_abn',
     'models.losses.asymmetric_focal_loss',
     'models.losses.asymmetric_loss',
     'models.losses.asymmetric_loss_single_label',
+    'models.tresnet',
 ]
 
 

@@ -123,6 +123,21 @@ def test_a_classifier_gives_the_same_scores(head, fold, tmp_path):
         exported(torch.rand(1, 3, 64, 64), mode='loss')
 
 
+def test_an_export_that_fails_leaves_the_file_there_was(tmp_path, monkeypatch):
+    model = MODELS.build(dict(type='MultiLabelClassifier', backbone=BACKBONE,
+                              head=dict(type='MultiLabelLinearHead', num_classes=7)))
+    path = tmp_path / 'classifier.onnx'
+    path.write_text('the last one')
+
+    def fail(proto):
+        raise RuntimeError('damaged')
+
+    monkeypatch.setattr(onnx.checker, 'check_model', fail)
+    with pytest.raises(RuntimeError, match='damaged'):
+        export_onnx(model, path, (64, 64))
+    assert path.read_text() == 'the last one' and list(tmp_path.iterdir()) == [path]
+
+
 def test_what_cannot_be_exported_is_refused():
     with pytest.raises(TypeError, match='not Linear'):
         build_graph(nn.Linear(1, 1))

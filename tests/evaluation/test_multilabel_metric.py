@@ -207,6 +207,19 @@ def test_wrong_samples(sample, message):
         MultiLabelMetric().process({}, [dict(sample, img_path='7.jpg')])
 
 
+@pytest.mark.parametrize('options', [{}, dict(skip_unlabelled=True), dict(out_file='a.npz')])
+def test_images_with_nan_scores_are_named(options, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    metric = (DumpMultiLabelScores if 'out_file' in options else MultiLabelMetric)(**options)
+    scores, targets = random_set()
+    targets[0] = 0  # an image without labels does not shift the names
+    scores[[3, 6], [1, 2]] = np.nan
+    match = rf'2 of {len(scores)} images have NaN scores: 3.jpg, 6.jpg$'
+    with pytest.raises(ValueError, match=match):
+        evaluate(metric, data_samples(scores, targets))
+    assert not list(tmp_path.iterdir())
+
+
 def test_class_count_of_dataset_and_model_must_agree():
     with pytest.raises(ValueError, match='7 scores per image, but the dataset has 3 classes'):
         evaluate(MultiLabelMetric(), data_samples(*random_set()), classes=list('abc'))

@@ -1,5 +1,5 @@
-"""Thresholds chosen on scores: optimal by exhaustive search, and the same after writing them."""
-import json
+"""Thresholds chosen on scores: optimal by exhaustive search."""
+
 import subprocess
 import sys
 
@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
-from tresnet_mm.evaluation import best_f1_thresholds, load_thresholds, save_thresholds
+from tresnet_mm.evaluation import best_f1_thresholds, load_thresholds
 
 
 def f1(scores, targets, threshold):
@@ -34,35 +34,6 @@ def test_no_threshold_is_better(scores, data):
         assert f1(scores, targets, thresholds[0]) == pytest.approx(best[0])
         candidates = [0.0, *np.nextafter(scores, np.float32(-1)), *scores]
         assert best[0] >= max(f1(scores, targets, np.float32(t)) for t in candidates) - 1e-12
-
-
-def test_file_round_trip(tmp_path):
-    path = tmp_path / 't.json'
-    values = np.array([0.1, 1 / 3, 0.9], dtype=np.float32)
-    save_thresholds(path, values, ['a', 'b', 'c'], images=7)
-    np.testing.assert_array_equal(load_thresholds(path, 3), values)
-    np.testing.assert_array_equal(load_thresholds(str(path), 3, ['c', 'a', 'b']), values[[2, 0, 1]])
-    assert json.loads(path.read_text())['images'] == 7
-    with pytest.raises(ValueError, match="no threshold for .'d'"):
-        load_thresholds(path, 3, ['a', 'b', 'd'])
-    with pytest.raises(FileNotFoundError, match='thresholds file .*none.json does not exist'):
-        load_thresholds(tmp_path / 'none.json', 3)
-
-
-@pytest.mark.parametrize('content, message', [
-    ('{"classes": ["a"], ', 'is no file of thresholds'),
-    ('[0.5]', 'is no file of thresholds'),
-    ('{"thresholds": [0.5]}', 'is no file of thresholds'),
-    ('{"classes": ["a", "b"], "thresholds": [0.5]}', 'holds 1 thresholds for 2 classes'),
-    ('{"classes": ["a", "b"], "thresholds": [0.5, 0.5]}', "t.json' hold 2 values, .* 3 classes"),
-    ('{"classes": ["a", "b", "c"], "thresholds": [0.5, 0.5, 2]}', r'in \[0, 1\], got .*t.json'),
-])
-def test_files_that_cannot_be_used_are_named(content, message, tmp_path):
-    path = tmp_path / 't.json'
-    path.write_text(content)
-    with pytest.raises(ValueError, match=message) as caught:
-        load_thresholds(path, 3)
-    assert 't.json' in str(caught.value)
 
 
 def test_tool_improves_f1(tmp_path, repo_root):

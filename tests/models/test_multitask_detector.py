@@ -287,11 +287,6 @@ def test_wrong_arguments(kwargs, message):
         build(**kwargs)
 
 
-def test_an_option_that_does_not_exist_is_an_error():
-    with pytest.raises(TypeError, match="unexpected keyword argument 'rescore'"):
-        build(rescore=0.2)
-
-
 def test_detector_without_backbone():
     class Odd(torch.nn.Module):
         pass

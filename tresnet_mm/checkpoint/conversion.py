@@ -63,12 +63,11 @@ def convert(checkpoint: Mapping[str, Any], norm: str | None = 'InPlaceABN',
             shape or type or not finite, or if the arch is not ``arch``; the message names all.
 
     Example:
-        >>> import torch
+        >>> from tresnet_mm.checkpoint import convert
         >>> from tresnet_mm.models import TResNet
-        >>> published = {'body.' + key: value for key, value in TResNet('s').state_dict().items()}
-        >>> converted = convert({'state_dict': published}, norm='BN')
+        >>> converted = convert({'state_dict': TResNet('s').state_dict()}, norm='BN')
         >>> converted.arch, converted.family, converted.norm, converted.head
-        ('s', 'timm', 'BN', None)
+        ('s', 'ours', 'BN', None)
     """
     converted, problems = translate(checkpoint, norm, source_norm)
     backbone = {key.removeprefix('backbone.'): value for key, value in

@@ -1,6 +1,7 @@
 """One-stage detectors with their post-processing as functions of tensors."""
 
 from collections.abc import Sequence
+from typing import Any
 
 import torch
 import torch.nn.functional as F
@@ -124,7 +125,8 @@ class _NMS(torch.autograd.Function):
     """ONNX's NonMaxSuppression; in PyTorch mmcv's, which gives the same."""
 
     @staticmethod
-    def forward(ctx, boxes: Tensor, scores: Tensor, count: int, iou_threshold: float) -> Tensor:
+    def forward(ctx: Any, boxes: Tensor, scores: Tensor, count: int,
+                iou_threshold: float) -> Tensor:
         """Return (M, 3) indices of image, class (0) and box, from (N, K, 4) and (N, 1, K)."""
         if torch.onnx.is_in_onnx_export():  # any indices do: the graph gets the node below
             return torch.zeros(boxes.shape[0], 3, dtype=torch.int64)
@@ -139,7 +141,7 @@ class _NMS(torch.autograd.Function):
         return torch.cat(kept)
 
     @staticmethod
-    def symbolic(g, boxes, scores, count: int, iou_threshold: float):
+    def symbolic(g: Any, boxes: Any, scores: Any, count: int, iou_threshold: float) -> Any:
         """Write the node into the graph."""
         constants = (torch.tensor([count]), torch.tensor([iou_threshold]), torch.tensor([0.0]))
         return g.op('NonMaxSuppression', boxes, scores,

@@ -3,6 +3,7 @@
 import copy
 from collections import Counter
 from dataclasses import dataclass, field
+from typing import Any
 
 import torch
 from mmcv.cnn import ConvModule
@@ -64,7 +65,7 @@ def fuse(model: nn.Module, inplace: bool = False) -> nn.Module:
         The folded model. Its attribute ``fuse_report`` (`FuseReport`) says what was done, which is
         logged too.
 
-    Examples:
+    Example:
         >>> import torch
         >>> from tresnet_mm import fuse
         >>> from tresnet_mm.models import TResNet
@@ -86,7 +87,7 @@ def fuse(model: nn.Module, inplace: bool = False) -> nn.Module:
         if isinstance(module, TResNet):
             _fuse_tresnet(module, report)
     report.packed = pack_convolutions(model)
-    model.fuse_report = report
+    model.fuse_report = report  # type: ignore[assignment]  # modules take any attribute
     print_log(str(report), logger='current')
     return model
 
@@ -103,7 +104,7 @@ def pack_convolutions(model: nn.Module) -> int:
     for module in list(model.modules()):
         for name, child in list(module._modules.items()):
             if type(child) in PLAIN_CONVOLUTIONS:
-                made.setdefault(id(child), FusedConv2d(child))
+                made.setdefault(id(child), FusedConv2d(child))  # type: ignore[arg-type]
                 setattr(module, name, made[id(child)])
     return len(made)
 
@@ -112,7 +113,12 @@ def fold_norm(conv: nn.Conv2d, norm: _BatchNorm) -> tuple[Tensor, Tensor]:
     """Weight and bias of the convolution that does what ``conv`` then ``norm`` do in eval mode.
 
     The activation of an in-place ABN is not part of it.
+
+    Raises:
+        ValueError: If the norm has no running statistics.
     """
+    if norm.running_mean is None or norm.running_var is None:
+        raise ValueError('a norm layer without running statistics cannot be folded')
     wide = torch.float64
     scale = torch.ones_like(norm.running_var, dtype=wide)
     if norm.weight is not None:
@@ -132,7 +138,8 @@ def fold_norm(conv: nn.Conv2d, norm: _BatchNorm) -> tuple[Tensor, Tensor]:
 
 def _fuse_conv_module(module: ConvModule, name: str, shared: bool, report: FuseReport) -> None:
     """Fold the norm of a ConvModule into its convolution, and the activation if it can."""
-    conv, norm = module.conv, module.norm
+    conv: Any = module.conv
+    norm = module.norm
     if not isinstance(norm, _BatchNorm):
         return
     reason = _why_not(module, shared)

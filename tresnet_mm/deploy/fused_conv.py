@@ -1,5 +1,7 @@
 """A convolution for inference that activates, and adds a shortcut, by itself."""
 
+from typing import Any
+
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
@@ -38,10 +40,10 @@ class FusedConv2d(nn.Conv2d):
         if activation not in ACTIVATIONS:
             raise ValueError(f'activation must be one of {ACTIVATIONS}, got {activation!r}')
         weight = conv.weight if weight is None else weight
+        like: Any = conv  # whose attributes are typed more widely than the arguments
         super().__init__(
-            conv.in_channels, conv.out_channels, conv.kernel_size, conv.stride, conv.padding,
-            conv.dilation, conv.groups, bias=True, padding_mode=conv.padding_mode,
-            device='meta')
+            like.in_channels, like.out_channels, like.kernel_size, like.stride, like.padding,
+            like.dilation, like.groups, bias=True, padding_mode=like.padding_mode, device='meta')
         if bias is None:
             bias = weight.new_zeros(weight.shape[0]) if conv.bias is None else conv.bias
         self.weight = nn.Parameter(weight.detach().clone(), requires_grad=False)
@@ -88,7 +90,7 @@ class FusedConv2d(nn.Conv2d):
         return (x.device.type == 'cpu' and x.dtype == self.weight.dtype == torch.float32
                 and self.padding_mode == 'zeros' and not isinstance(self.padding, str)
                 and x.numel() > 0 and torch.backends.mkldnn.is_available()
-                and torch.backends.mkldnn.enabled and not torch.is_autocast_enabled('cpu'))
+                and bool(torch.backends.mkldnn.enabled) and not torch.is_autocast_enabled('cpu'))
 
     def _onednn(self, x: Tensor, residual: Tensor | None) -> Tensor:
         geometry = self.padding, self.stride, self.dilation, self.groups

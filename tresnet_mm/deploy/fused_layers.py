@@ -2,6 +2,7 @@
 
 import torch
 import torch.nn.functional as F
+from mmcv.cnn import ConvModule
 from torch import Tensor, nn
 
 from ..models.layers import SqueezeExcite
@@ -17,6 +18,13 @@ class FusedBlock(nn.Module):
     Args:
         block: A block of `TResNet` whose convolutions are `FusedConv2d`, each in its ConvModule.
     """
+
+    downsample: nn.Module | None
+    blur: nn.Module
+    se: SqueezeExcite | None
+    conv1: ConvModule
+    conv2: ConvModule
+    conv3: ConvModule  # of a bottleneck
 
     def __init__(self, block: nn.Module) -> None:
         super().__init__()

@@ -5,12 +5,16 @@ import json
 import warnings
 from collections.abc import Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import torch
 from torch import Tensor, nn
 
 from ..models import MultiLabelClassifier
 from .fuse import fuse
+
+if TYPE_CHECKING:
+    from .detector_graph import DetectorGraph
 
 OPSET = 18
 
@@ -34,7 +38,7 @@ class ClassifierGraph(nn.Module):
         return self.model(images, mode='tensor').sigmoid()
 
 
-def build_graph(model: nn.Module) -> nn.Module:
+def build_graph(model: nn.Module) -> 'ClassifierGraph | DetectorGraph':
     """Wrap a model for export.
 
     Raises:
@@ -51,7 +55,8 @@ def build_graph(model: nn.Module) -> nn.Module:
 
 
 def export_onnx(model: nn.Module, path: str | Path, size: tuple[int, int] = (224, 224),
-                fold: bool = True, classes: Sequence[str] = ()) -> nn.Module:
+                fold: bool = True,
+                classes: Sequence[str] = ()) -> 'ClassifierGraph | DetectorGraph':
     """Write a model to an ONNX file with dynamic batch and image size.
 
     The graph's input is what the model's data preprocessor returns. See `ClassifierGraph` and
@@ -66,9 +71,16 @@ def export_onnx(model: nn.Module, path: str | Path, size: tuple[int, int] = (224
 
     Returns:
         The wrapped PyTorch model that was exported: the same function of the same tensors.
-    """
-    import onnx  # no requirement of this package
 
+    Raises:
+        ImportError: If onnx is missing.
+        TypeError: If it is a model of another kind.
+        ValueError: If a detector's head or its ``test_cfg`` cannot be exported.
+    """
+    try:
+        import onnx
+    except ImportError as error:
+        raise ImportError('exporting to ONNX needs onnx: pip install onnx') from error
     model = fuse(model) if fold else copy.deepcopy(model).eval()
     graph = build_graph(model.cpu().float())
     example = [torch.rand(2, 3, *size)]
@@ -78,16 +90,22 @@ def export_onnx(model: nn.Module, path: str | Path, size: tuple[int, int] = (224
     axes = {name: batch_of_inputs[name] for name in graph.inputs}
     of_outputs = 'batch' if graph.outputs == ('scores',) else 'detections'
     axes.update({name: {0: of_outputs} for name in graph.outputs})
-    with warnings.catch_warnings(), torch.no_grad():
-        warnings.simplefilter('ignore')  # the tracer's remarks on shapes, and its own deprecation
-        # The tracing exporter: detections have a data-dependent number, and NMS is a node of its
-        # own, neither of which torch.export takes without rewriting mmdet's heads.
-        torch.onnx.export(
-            graph, tuple(example), str(path), dynamo=False, opset_version=OPSET,
-            input_names=list(graph.inputs), output_names=list(graph.outputs), dynamic_axes=axes)
-    proto = onnx.load(str(path))
-    onnx.checker.check_model(proto)
-    task = 'multilabel' if isinstance(graph, ClassifierGraph) else 'detection'
-    onnx.helper.set_model_props(proto, dict(task=task, classes=json.dumps(list(classes))))
-    onnx.save(proto, str(path))
+    part = Path(f'{path}.part')  # so that a file of the name is always a whole one
+    try:
+        with warnings.catch_warnings(), torch.no_grad():
+            warnings.simplefilter('ignore')  # the tracer on shapes, and its own deprecation
+            # The tracing exporter: detections have a data-dependent number, and NMS is a node of
+            # its own, neither of which torch.export takes without rewriting mmdet's heads.
+            torch.onnx.export(
+                graph, tuple(example), str(part), dynamo=False, opset_version=OPSET,
+                input_names=list(graph.inputs), output_names=list(graph.outputs),
+                dynamic_axes=axes)
+        proto = onnx.load(str(part))
+        onnx.checker.check_model(proto)
+        task = 'multilabel' if isinstance(graph, ClassifierGraph) else 'detection'
+        onnx.helper.set_model_props(proto, dict(task=task, classes=json.dumps(list(classes))))
+        onnx.save(proto, str(part))
+        part.replace(path)
+    finally:
+        part.unlink(missing_ok=True)
     return graph

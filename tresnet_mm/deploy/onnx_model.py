@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import torch
 from mmengine.config import Config, ConfigDict
@@ -102,7 +103,7 @@ def _with_instances(sample: BaseDataElement, index: int, boxes: Tensor, scores: 
     return sample
 
 
-def _session(file: str, threads: int):
+def _session(file: str, threads: int) -> Any:
     try:
         import onnxruntime
     except ImportError as error:

@@ -59,14 +59,15 @@ class BestWeightsHook(Hook):
         """Save if a score is the best yet."""
         if not self._training:
             return
-        scores = {'plain': self.metric, 'ema': ema_key(self.metric)}
-        scores = {k: metrics[name] for k, name in scores.items() if name in (metrics or {})}
+        metrics = metrics or {}
+        names = {'plain': self.metric, 'ema': ema_key(self.metric)}
+        scores = {weights: metrics[name] for weights, name in names.items() if name in metrics}
         if not scores:
             raise ValueError(
                 f'BestWeightsHook: no metric {self.metric!r} in the validation results, which '
-                f'hold {sorted(metrics or {})}'
+                f'hold {sorted(metrics)}'
             )
-        weights = max(scores, key=scores.get)
+        weights = max(scores, key=scores.__getitem__)
         if self.best is None or scores[weights] > self.best['score']:
             self._keep(runner, weights, float(scores[weights]))
 
@@ -98,5 +99,7 @@ class BestWeightsHook(Hook):
     @staticmethod
     def _model(runner: Runner, weights: str) -> nn.Module:
         if weights == 'ema':
-            return find_ema_hook(runner).ema_model.module
+            hook = find_ema_hook(runner)
+            assert hook is not None  # else there is no score of averaged weights
+            return hook.ema_model.module
         return runner.model.module if is_model_wrapper(runner.model) else runner.model

@@ -30,7 +30,7 @@ class FastRunner(Runner):
         if unknown:
             raise ValueError(f'speed has channels_last and compile, not {", ".join(unknown)}')
         if speed.get('channels_last'):
-            model = model.to(memory_format=torch.channels_last)
+            model.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
             print_log('weights laid out as channels_last', logger='current')
         options = speed.get('compile')
         if options:

@@ -100,7 +100,7 @@ def multilabel_scores(scores: np.ndarray, targets: np.ndarray, thresholds: Thres
     Raises:
         ValueError: If shapes differ, scores are NaN, or targets are other than 1, 0 and -1.
 
-    Examples:
+    Example:
         >>> import numpy as np
         >>> from tresnet_mm.evaluation import multilabel_scores
         >>> scores = np.array([[0.9, 0.2], [0.3, 0.6], [0.8, 0.1]])
@@ -165,7 +165,7 @@ class MultiLabelMetric(BaseMetric):
         prefix: See ``BaseMetric``.
         collect_dir: See ``BaseMetric``.
 
-    Examples:
+    Example:
         >>> import torch
         >>> from tresnet_mm.evaluation import MultiLabelMetric
         >>> metric = MultiLabelMetric(classwise=False, top_k=None)
@@ -238,11 +238,20 @@ class MultiLabelMetric(BaseMetric):
 
 
 def stack_results(results: list) -> tuple[np.ndarray, np.ndarray, list[str]]:
-    """Return scores (N, C) float32, targets (N, C) int8 and image names of collected results."""
+    """Return scores (N, C) float32, targets (N, C) int8 and image names of collected results.
+
+    Raises:
+        ValueError: If there are none, or images have NaN scores; names them.
+    """
     if not results:
         raise ValueError('no image was evaluated: the dataset is empty')
-    scores, targets, names = zip(*results, strict=True)
-    return np.stack(scores), np.stack(targets), list(names)
+    scores, targets, names = (list(column) for column in zip(*results, strict=True))
+    bad = [name for name, row in zip(names, scores, strict=True) if np.isnan(row).any()]
+    if bad:
+        more = ', ...' if len(bad) > 10 else ''
+        raise ValueError(f'{len(bad)} of {len(names)} images have NaN scores: '
+                         f'{", ".join(bad[:10])}{more}')
+    return np.stack(scores), np.stack(targets), names
 
 
 def class_names(dataset_meta: dict | None, num_classes: int) -> list[str]:

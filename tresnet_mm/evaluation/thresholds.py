@@ -39,4 +39,4 @@ def _best_cut(scores: np.ndarray, positive: np.ndarray, positives: int) -> tuple
     kept = scores[last[best]]
     below = scores[last[best] + 1] if best + 1 < len(last) else np.float32(0)
     middle = np.float32((float(kept) + float(below)) / 2)
-    return (middle if middle < kept else below), f1[best]
+    return float(middle if middle < kept else below), float(f1[best])

@@ -1,6 +1,7 @@
 """Image classifier with any number of labels per image."""
 
 from collections.abc import Sequence
+from typing import Any
 
 from mmengine.model import BaseModel
 from mmengine.registry import MODELS
@@ -63,21 +64,24 @@ class MultiLabelClassifier(BaseModel):
                 'predict' the data samples with ``pred_scores`` (num_classes,) probabilities.
 
         Raises:
-            ValueError: If the mode is unknown, or as `MultiLabelHead.loss`.
+            ValueError: If the mode is unknown, ``loss`` gets no data samples, or as
+                `MultiLabelHead.loss`.
         """
         if mode not in MODES:
             raise ValueError(f'mode must be one of {MODES}, got {mode!r}')
+        if mode == 'loss' and data_samples is None:
+            raise ValueError("mode='loss' needs data_samples with gt_labels")
         feats = self.extract_feat(inputs)
         if mode == 'tensor':
             return self.head.logits(feats, data_samples, inputs)
-        if mode == 'loss':
-            return self.head.loss(feats, data_samples, inputs)
         if data_samples is None:
             data_samples = [BaseDataElement() for _ in inputs]
+        if mode == 'loss':
+            return self.head.loss(feats, data_samples, inputs)
         return self.head.predict(feats, data_samples, inputs)
 
     def _load_from_state_dict(self, state_dict: dict, prefix: str, local_metadata: dict,
-                              *args) -> None:
+                              *args: Any) -> None:
         """Take published key names too, and refuse a head that is not this model's."""
         adapt_model_state_dict(self, norm_form(self), state_dict, prefix)
         if classes := recorded_classes(local_metadata):

@@ -14,6 +14,7 @@ from torch import Tensor, nn
 from ..checkpoint import adapt_model_state_dict
 from .heads import build_image_head
 from .layers import norm_form
+from .multilabel_classifier import MODES
 
 
 @MODELS.register_module()
@@ -51,12 +52,12 @@ class MultiTaskDetector(BaseModel):
                  train_image_head: bool = True, init_cfg: dict | list | None = None) -> None:
         if not (train_detector or train_image_head):
             raise ValueError('train_detector and train_image_head are both False: nothing learns')
-        detector = DETECTORS.build(detector)
-        if not isinstance(getattr(detector, 'backbone', None), nn.Module):
-            raise ValueError(f'{type(detector).__name__} has no backbone to share')
-        super().__init__(detector.data_preprocessor, init_cfg)
-        self.detector = detector
-        self.image_head = build_image_head(image_head, detector.backbone)
+        built = DETECTORS.build(detector)
+        if not isinstance(getattr(built, 'backbone', None), nn.Module):
+            raise ValueError(f'{type(built).__name__} has no backbone to share')
+        super().__init__(built.data_preprocessor, init_cfg)
+        self.detector = built
+        self.image_head = build_image_head(image_head, built.backbone)
         self.detector_loss_weight = detector_loss_weight
         self.image_loss_weight = image_loss_weight
         self.train_detector = train_detector
@@ -99,17 +100,17 @@ class MultiTaskDetector(BaseModel):
                 truth, ``gt_labels``.
 
         Raises:
-            ValueError: If the mode is unknown.
+            ValueError: If the mode is unknown, or data samples are missing that it needs.
         """
-        if mode == 'loss':
-            return self.loss(inputs, data_samples)
-        if mode == 'predict':
-            return self.predict(inputs, data_samples)
-        if mode != 'tensor':
-            raise ValueError(f"mode must be 'tensor', 'loss' or 'predict', got {mode!r}")
-        with self._backbone_features() as features:
-            output = self.detector(inputs, data_samples, mode='tensor')
-        return output, self.image_head.logits(features[0], data_samples, inputs)
+        if mode not in MODES:
+            raise ValueError(f'mode must be one of {MODES}, got {mode!r}')
+        if mode == 'tensor':
+            with self._backbone_features() as features:
+                output = self.detector(inputs, data_samples, mode='tensor')
+            return output, self.image_head.logits(features[0], data_samples, inputs)
+        if data_samples is None:
+            raise ValueError(f'mode={mode!r} needs data_samples')
+        return (self.loss if mode == 'loss' else self.predict)(inputs, data_samples)
 
     def loss(self, inputs: Tensor, data_samples: Sequence[BaseDataElement]) -> dict:
         """Return the detector's losses under their own names, and ``loss_mlc``.
@@ -133,7 +134,7 @@ class MultiTaskDetector(BaseModel):
         return losses
 
     def predict(self, inputs: Tensor, data_samples: Sequence[BaseDataElement],
-                **kwargs) -> Sequence[BaseDataElement]:
+                **kwargs: Any) -> Sequence[BaseDataElement]:
         """Return the data samples with boxes and image-level scores.
 
         Args:
@@ -158,7 +159,7 @@ class MultiTaskDetector(BaseModel):
             handle.remove()
 
     def _load_from_state_dict(self, state_dict: dict, prefix: str, local_metadata: dict,
-                              *args) -> None:
+                              *args: Any) -> None:
         """Take this model's keys, a plain detector's, a classifier's, and published ones."""
         adapt_model_state_dict(self, norm_form(self), state_dict, prefix)
         _add_detector_prefix(state_dict, prefix)

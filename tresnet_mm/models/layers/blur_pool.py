@@ -1,5 +1,7 @@
 """Blur pooling: anti-aliased downsampling by two."""
 
+from typing import Any
+
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
@@ -15,6 +17,8 @@ class BlurPool2d(nn.Module):
     Args:
         channels: Number of channels C of the input.
     """
+
+    kernel: Tensor
 
     def __init__(self, channels: int) -> None:
         super().__init__()
@@ -46,13 +50,13 @@ class _BlurPool(torch.autograd.Function):
         return _blur(x, kernel)
 
     @staticmethod
-    def setup_context(ctx, inputs, output) -> None:
+    def setup_context(ctx: Any, inputs: tuple[Tensor, Tensor], output: Tensor) -> None:
         x, kernel = inputs
         ctx.save_for_backward(kernel)
         ctx.size = x.shape
 
     @staticmethod
-    def backward(ctx, grad: Tensor):
+    def backward(ctx: Any, grad: Tensor) -> tuple[Tensor, None]:
         (kernel,) = ctx.saved_tensors
         h, w = ctx.size[2:]
         # At an even side the padded input's last row (column) lies under no filter position.

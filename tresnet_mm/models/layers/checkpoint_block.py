@@ -1,5 +1,6 @@
 """Gradient checkpointing that counts a batch's statistics once."""
 
+from collections.abc import Iterator
 from contextlib import contextmanager, nullcontext
 
 from torch import Tensor, nn
@@ -17,15 +18,17 @@ def checkpoint_block(block: nn.Module, x: Tensor) -> Tensor:
 
 
 @contextmanager
-def _statistics_kept(module: nn.Module):
+def _statistics_kept(module: nn.Module) -> Iterator[None]:
     """Let nothing count twice that a checkpointed ``module`` computes again for backward."""
-    norms = [m for m in module.modules() if isinstance(m, _BatchNorm) and m.training]
-    before = [(norm.momentum, norm.num_batches_tracked.clone()) for norm in norms]
-    for norm in norms:
+    before = [(norm, norm.momentum, norm.num_batches_tracked, norm.num_batches_tracked.clone())
+              for norm in module.modules()
+              if isinstance(norm, _BatchNorm) and norm.training
+              and norm.num_batches_tracked is not None]
+    for norm, *_ in before:
         norm.momentum = 0.0
     try:
         yield
     finally:
-        for norm, (momentum, count) in zip(norms, before, strict=True):
+        for norm, momentum, tracked, count in before:
             norm.momentum = momentum
-            norm.num_batches_tracked.copy_(count)
+            tracked.copy_(count)

@@ -1,6 +1,7 @@
 """A convolution layer that takes the fastest algorithm for each of its passes on a CPU."""
 
 from collections.abc import Callable
+from typing import Any
 
 import torch
 from mmengine.registry import MODELS
@@ -104,13 +105,13 @@ class _FastConv2d(torch.autograd.Function):
         return torch.conv2d(x, weight, padding=padding)
 
     @staticmethod
-    def setup_context(ctx, inputs, output) -> None:
+    def setup_context(ctx: Any, inputs: tuple, output: Tensor) -> None:
         x, weight, ctx.padding = inputs
         ctx.save_for_backward(x, weight)
 
     @staticmethod
     @torch.autograd.function.once_differentiable
-    def backward(ctx, grad: Tensor):
+    def backward(ctx: Any, grad: Tensor) -> tuple[Tensor | None, Tensor | None, None]:
         x, weight = ctx.saved_tensors
         grad_x = grad_weight = None
         if ctx.needs_input_grad[0]:

@@ -1,5 +1,7 @@
 """In-place activated batch norm in plain PyTorch."""
 
+from typing import Any
+
 import torch
 import torch.distributed as dist
 import torch.nn.functional as F
@@ -45,7 +47,7 @@ class InPlaceABN(_BatchNorm):
         ValueError: If an argument is out of its range.
         ImportError: If ``backend='inplace_abn'`` and the package is missing.
 
-    Examples:
+    Example:
         >>> import torch
         >>> from tresnet_mm.models.layers import InPlaceABN
         >>> layer = InPlaceABN(8, activation_param=0.001)
@@ -60,6 +62,10 @@ class InPlaceABN(_BatchNorm):
         >>> ConvModule(3, 8, 3, norm_cfg=dict(type='InPlaceABN'), act_cfg=None).bn.activation
         'leaky_relu'
     """
+
+    running_mean: Tensor  # in the base class they may be None
+    running_var: Tensor
+    num_batches_tracked: Tensor
 
     _abbr_ = 'bn'  # the name mmcv's ConvModule gives the layer
 
@@ -122,7 +128,7 @@ class InPlaceABN(_BatchNorm):
                              f'input of shape {tuple(input.shape)}: use a larger batch or image, '
                              'or freeze the statistics by norm_eval=True')
 
-    def _group(self):
+    def _group(self) -> dist.ProcessGroup | None:
         synchronises = (self.sync and dist.is_available() and dist.is_initialized()
                         and dist.get_world_size() > 1)
         return dist.group.WORLD if synchronises else None
@@ -154,7 +160,7 @@ def norm_form(module: nn.Module) -> str:
     return 'InPlaceABN' if any(isinstance(m, InPlaceABN) for m in module.modules()) else 'BN'
 
 
-def _import_inplace_abn():
+def _import_inplace_abn() -> Any:
     try:
         from inplace_abn import functions
     except ImportError as error:
@@ -210,8 +216,10 @@ class _InPlaceABN(torch.autograd.Function):
     """
 
     @staticmethod
-    def forward(ctx, x, weight, bias, running_mean, running_var, training, momentum, eps,
-                activation, param, group):
+    def forward(ctx: Any, x: Tensor, weight: Tensor | None, bias: Tensor | None,
+                running_mean: Tensor, running_var: Tensor, training: bool, momentum: float,
+                eps: float, activation: str, param: float,
+                group: dist.ProcessGroup | None) -> Tensor:
         scale = _scale(weight, eps)
         ctx.settings = training, eps, activation, param, group
         ctx.count = x.numel() // x.shape[1]
@@ -234,7 +242,7 @@ class _InPlaceABN(torch.autograd.Function):
 
     @staticmethod
     @torch.autograd.function.once_differentiable
-    def backward(ctx, grad):
+    def backward(ctx: Any, grad: Tensor) -> tuple[Tensor | None, ...]:
         y, weight, scale, bias, invstd = ctx.saved_tensors
         training, eps, activation, param, group = ctx.settings
         need_x, need_weight, need_bias = ctx.needs_input_grad[:3]
@@ -265,7 +273,7 @@ def _per_channel(values: Tensor, like: Tensor) -> Tensor:
     return values.to(like.dtype).view(1, -1, *[1] * (like.dim() - 2))
 
 
-def _statistics_of_group(x: Tensor, group) -> tuple[Tensor, Tensor, int]:
+def _statistics_of_group(x: Tensor, group: dist.ProcessGroup) -> tuple[Tensor, Tensor, int]:
     """Mean and biased variance (C,) over the batches of all processes, and the values a channel.
 
     The processes' means and variances are combined instead of their sums and sums of squares,
@@ -288,7 +296,8 @@ def _statistics_of_group(x: Tensor, group) -> tuple[Tensor, Tensor, int]:
 
 
 def _grad_of_group(grad: Tensor, z: Tensor, scale: Tensor, bias: Tensor, invstd: Tensor,
-                   grad_scale: Tensor, grad_bias: Tensor, count: int, group) -> Tensor:
+                   grad_scale: Tensor, grad_bias: Tensor, count: int,
+                   group: dist.ProcessGroup) -> Tensor:
     """Gradient for the input where the statistics are those of ``count`` values of the group.
 
     With the sums over the group ``s = sum(grad * x_hat)`` and ``b = sum(grad)`` it is

@@ -1,5 +1,8 @@
 """Squeeze-and-excitation, and a convolution behind it that keeps less for backward."""
 
+from collections.abc import Callable
+from typing import Any
+
 import torch
 from torch import Tensor, nn
 
@@ -53,17 +56,18 @@ def gated_conv2d(x: Tensor, gate: Tensor, conv: nn.Conv2d) -> Tensor:
 class _GatedConv2d(torch.autograd.Function):
 
     @staticmethod
-    def forward(x, gate, weight, bias, weight_gradient, *geometry):
+    def forward(x: Tensor, gate: Tensor, weight: Tensor, bias: Tensor | None,
+                weight_gradient: Callable | None, *geometry: Any) -> Tensor:
         return torch.conv2d(x * gate, weight, bias, *geometry)
 
     @staticmethod
-    def setup_context(ctx, inputs, output) -> None:
+    def setup_context(ctx: Any, inputs: tuple, output: Tensor) -> None:
         x, gate, weight, bias, ctx.weight_gradient, *ctx.geometry = inputs
         ctx.save_for_backward(x, gate, weight)
         ctx.bias_sizes = None if bias is None else list(bias.shape)
 
     @staticmethod
-    def backward(ctx, grad):
+    def backward(ctx: Any, grad: Tensor) -> tuple[Tensor | None, ...]:
         x, gate, weight = ctx.saved_tensors
         stride, padding, dilation, groups = ctx.geometry
         need = ctx.needs_input_grad

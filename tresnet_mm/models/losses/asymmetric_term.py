@@ -5,7 +5,6 @@ from collections.abc import Callable
 from typing import NamedTuple
 
 import torch
-import torch.nn.functional as F
 from torch import Tensor
 
 # 1 for positive and 0 for negative entries: a tensor of nothing else, or one number for them all.
@@ -98,7 +97,7 @@ def entry_grad(x: Tensor, y: Labels, term: AsymmetricTerm) -> Tensor:
         slope = _log(q, x, y, term).mul_(_focusing_slope(u, y, term))
     if term.eps > 0:
         # Dividing by infinity is the fastest way to a 0.
-        F.threshold_(q, term.eps, torch.inf)
+        torch.threshold_(q, term.eps, torch.inf)
     elif term.from_probs:
         q.clamp_(min=MIN_PROB)
     grad = torch.div(weight, q, out=q)
@@ -122,7 +121,7 @@ def _right_prob(p: Tensor, y: Labels) -> Tensor:
     if isinstance(y, int):
         return p.clone() if y else torch.rsub(p, 1)
     # Exact on both sides: 0 + 1 * p and 1 - 1 * p.
-    return torch.rsub(y, 1).addcmul_(_sign(y), p)
+    return torch.rsub(y, 1).addcmul_(torch.rsub(y, -1, alpha=-2), p)
 
 
 def _shift(right: Tensor, y: Labels, clip: float) -> Tensor:

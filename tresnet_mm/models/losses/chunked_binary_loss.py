@@ -1,6 +1,7 @@
 """One autograd function for the binary asymmetric losses: in chunks, keeping only its input."""
 
 from collections.abc import Callable, Iterator
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -8,6 +9,9 @@ from torch.autograd.function import once_differentiable
 
 from .asymmetric_term import AsymmetricTerm, entry_gain, entry_grad
 from .loss_module import should_validate
+
+#: `entry_gain` or `entry_grad`.
+EntryFunction = Callable[[Tensor, Tensor | int, AsymmetricTerm], Tensor]
 
 # Elements of a chunk: few enough that its temporaries stay in cache (and small beside the logits),
 # enough that the cost of starting an operation does not show.
@@ -78,12 +82,14 @@ class _ChunkedBinaryLoss(torch.autograd.Function):
     """Chunks through `entry_gain` forwards and `entry_grad` backwards."""
 
     @staticmethod
-    def forward(ctx, pred, target, weight, term, ignore_index, reduce, hard):
+    def forward(ctx: Any, pred: Tensor, target: Tensor, weight: Tensor | None,
+                term: AsymmetricTerm, ignore_index: float | None, reduce: bool,
+                hard: bool) -> Tensor:
         ctx.save_for_backward(pred, target, weight)
         ctx.constants = (term, ignore_index, hard)
         dtype = torch.promote_types(pred.dtype, torch.float32)
         sums = []
-        out = None if reduce else torch.empty_like(pred, dtype=dtype)
+        out = torch.empty_like(pred[:0] if reduce else pred, dtype=dtype)
         for rows in row_chunks(pred):
             gain = _evaluate(entry_gain, pred[rows], target[rows], term, ignore_index, hard)
             if weight is not None:
@@ -98,7 +104,7 @@ class _ChunkedBinaryLoss(torch.autograd.Function):
 
     @staticmethod
     @once_differentiable
-    def backward(ctx, grad_output):
+    def backward(ctx: Any, grad_output: Tensor) -> tuple[Tensor | None, ...]:
         pred, target, weight = ctx.saved_tensors
         grad_pred = torch.empty_like(pred)
         for rows in row_chunks(pred):
@@ -128,7 +134,7 @@ def row_chunks(pred: Tensor) -> Iterator[slice]:
 
 
 def _evaluate(
-    function: Callable[[Tensor, Tensor | int, AsymmetricTerm], Tensor],
+    function: EntryFunction,
     pred: Tensor,
     target: Tensor,
     term: AsymmetricTerm,
@@ -148,7 +154,8 @@ def _evaluate(
     return out
 
 
-def _evaluate_classes(function, x: Tensor, classes: Tensor, term: AsymmetricTerm) -> Tensor:
+def _evaluate_classes(function: EntryFunction, x: Tensor, classes: Tensor,
+                      term: AsymmetricTerm) -> Tensor:
     """Take every entry for a negative, then put right the one positive that a row may have."""
     out = function(x, 0, term)
     column = classes.clamp(max=x.shape[1] - 1)

@@ -1,5 +1,7 @@
 """The autograd function of the single-label asymmetric loss."""
 
+from typing import Any
+
 import torch
 from torch import Tensor
 from torch.autograd.function import once_differentiable
@@ -64,7 +66,8 @@ class _ChunkedSingleLabelLoss(torch.autograd.Function):
     """Works on chunks of rows, and keeps no probability for backward."""
 
     @staticmethod
-    def forward(ctx, logits, classes, scale, gamma_pos, gamma_neg, smoothing):
+    def forward(ctx: Any, logits: Tensor, classes: Tensor, scale: Tensor, gamma_pos: float,
+                gamma_neg: float, smoothing: float) -> Tensor:
         ctx.save_for_backward(logits, classes, scale)
         ctx.constants = (gamma_pos, gamma_neg, smoothing)
         dtype = torch.promote_types(logits.dtype, torch.float32)
@@ -85,7 +88,7 @@ class _ChunkedSingleLabelLoss(torch.autograd.Function):
 
     @staticmethod
     @once_differentiable
-    def backward(ctx, grad_output):
+    def backward(ctx: Any, grad_output: Tensor) -> tuple[Tensor | None, ...]:
         logits, classes, scale = ctx.saved_tensors
         grad_logits = torch.empty_like(logits)
         dtype = torch.promote_types(logits.dtype, torch.float32)
