@@ -1,7 +1,11 @@
 """Walking a config: its parts by their dotted keys, and the names of their types."""
 
+import os
+import re
 from collections.abc import Iterator, Mapping
 from typing import Any
+
+from mmengine.config import Config
 
 
 def type_name(kind: Any) -> str:
@@ -78,3 +82,30 @@ def metric_parts(node: Any, key: str) -> Iterator[tuple[str, Mapping[str, Any]]]
     elif isinstance(node, (list, tuple)):
         for i, item in enumerate(node):
             yield from metric_parts(item, join(key, i))
+
+
+def other_folder(cfg: Config, key: str, dataset: Mapping[str, Any]) -> str:
+    """How to point a dataset to another folder, for messages about a file that is not there.
+
+    Args:
+        cfg: The config.
+        key: Dotted key of the dataset in it.
+        dataset: Its config.
+    """
+    root = dataset.get('data_root') or ''
+    setting = join(key, 'data_root' if root else 'ann_file')
+    variable = folder_variable(cfg, root or dataset['ann_file'])
+    if variable is None:
+        return f'set {setting}'
+    return (f'set {variable} to the folder that holds it '
+            f'(now {os.environ.get(variable, "not set")}), or {setting}')
+
+
+def folder_variable(cfg: Config, folder: str) -> str | None:
+    """The environment variable that a config takes a folder from, by ``{{$NAME:default}}``."""
+    text = cfg.text if isinstance(cfg, Config) else ''
+    for name, default in re.findall(r'\{\{\s*\$(\w+)\s*:\s*(\S*?)\s*\}\}', text or ''):
+        value = os.environ.get(name, default).rstrip('/')
+        if value and (folder.rstrip('/') == value or folder.startswith(f'{value}/')):
+            return name
+    return None

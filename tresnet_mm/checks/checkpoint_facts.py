@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import re
 from collections.abc import Mapping
 from functools import cached_property
 from typing import Any
@@ -12,6 +11,7 @@ from mmengine.config import Config
 from mmengine.runner import find_latest_checkpoint
 
 from ..checkpoint import adapt_checkpoint, read_source
+from .weights import weights_of
 
 
 class CheckpointFacts:
@@ -67,12 +67,7 @@ class CheckpointFacts:
     @property
     def state_dict(self) -> Mapping[str, Any]:
         """The weights, as mmengine's runner hands them to the model."""
-        state_dict = self.content.get('state_dict', self.content)
-        renamed = type(state_dict)(
-            (re.sub(r'^module\.', '', key), value) for key, value in state_dict.items())
-        if hasattr(state_dict, '_metadata'):
-            renamed._metadata = state_dict._metadata
-        return renamed
+        return weights_of(self.content)
 
     @property
     def meta(self) -> Mapping[str, Any]:

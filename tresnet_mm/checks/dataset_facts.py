@@ -12,16 +12,14 @@ from typing import Any
 
 from mmdet.datasets import CocoDataset
 from mmdet.registry import DATASETS
+from mmengine.config import Config
 from mmengine.dataset import BaseDataset
 from mmengine.fileio import list_from_file
 
-from ..config_tree import dataset_parts, join, type_name
+from ..config_tree import dataset_parts, join, other_folder, type_name
 from ..datasets import CocoMultiLabel
 from .coco_facts import CocoFacts, read_coco_facts
 from .problem import Problem
-
-#: Settings that name files: without any of these a dataset has nothing to read.
-_WITHOUT_FILE = ('', None)
 
 
 @dataclass
@@ -58,9 +56,10 @@ class DatasetFacts:
 
 
 class DatasetReader:
-    """Finds out about datasets; reads every annotation file once."""
+    """Finds out about the datasets of a config; reads every annotation file once."""
 
-    def __init__(self) -> None:
+    def __init__(self, cfg: Config) -> None:
+        self._cfg = cfg
         self._files: dict[str, CocoFacts | Exception] = {}
 
     def coco(self, path: str) -> CocoFacts:
@@ -97,6 +96,10 @@ class DatasetReader:
             facts.problems.append(Problem(
                 'a remote annotation file is not read before the run', facts.where('ann_file'),
                 facts.ann_file, severity='not made'))
+        elif facts.ann_file and not os.path.exists(facts.ann_file):
+            facts.problems.append(Problem(
+                f'annotation file {facts.ann_file} does not exist', facts.where('ann_file'),
+                cfg['ann_file'], other_folder(self._cfg, key, cfg)))
         elif facts.ann_file and issubclass(kind, (CocoDataset, CocoMultiLabel)):
             self._read_coco(facts, kind)
         else:
@@ -108,9 +111,8 @@ class DatasetReader:
             coco = self.coco(facts.ann_file)
         except (FileNotFoundError, ValueError) as error:
             facts.problems.append(Problem(
-                str(error), facts.where('ann_file'), facts.cfg.get('ann_file'),
-                'a COCO annotation file' if isinstance(error, ValueError) else
-                f'a file that exists, below data_root={facts.cfg.get("data_root") or ""!r}'))
+                str(error), facts.where('ann_file'), facts.cfg['ann_file'],
+                'a COCO annotation file'))
             return
         facts.coco = coco
         if facts.classes is None:

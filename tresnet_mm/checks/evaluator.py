@@ -14,7 +14,6 @@ from .problem import Problem, listed
 from .subject import Subject
 
 
-
 def check_evaluator_file(subject: Subject) -> Iterator[Problem]:
     """A metric's annotation file holds the images, objects and classes of its datasets."""
     loader, metrics = subject.loader(subject.splits[-1]), subject.metrics(subject.splits[-1])
@@ -45,7 +44,7 @@ def _collision(loader: LoaderFacts) -> str:
     for i, first in enumerate(parts):
         for second in parts[i + 1:]:
             both = first.ids & second.ids
-            if both and not first.coco.path == second.coco.path:
+            if both and first.coco.path != second.coco.path:
                 return (f'{first.coco.path} and {second.coco.path} are evaluated as one, and '
                         f'{len(both)} image ids stand in both ({listed(sorted(both, key=str), 3)})')
             if both:
@@ -83,7 +82,7 @@ def _compare(subject: Subject, loader: LoaderFacts, where: str, path: str) -> It
                       where, path, right)
     classes = loader.classes or ()
     missing = [name for name in classes if name not in own.names]
-    if missing:
+    if missing and not same_file:
         yield Problem(f'lacks the classes {listed(missing)} of {loader.key}', where, path,
                       right)
 

@@ -7,7 +7,7 @@ import re
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from ..config_tree import join, parts, type_name
+from ..config_tree import join, parts
 from .model_facts import backbones, is_tresnet, model_class
 from .problem import Problem, listed
 from .subject import Subject

@@ -6,6 +6,7 @@ import ast
 from collections.abc import Iterator
 from typing import Any
 
+from ..config_tree import type_name
 from .problem import Problem, shown
 from .schedule import run_length
 from .subject import Subject
@@ -50,19 +51,15 @@ def check_resumed_schedule(subject: Subject) -> Iterator[Problem]:
     changed = sorted(key for key in now if before.get(key) != now[key])
     if not changed:
         return
-    held = subject.cfg.get('resume_schedule', 'config')
+    hooks = [hook for hook in subject.cfg.get('custom_hooks') or ()
+             if type_name(hook.get('type')) == 'ResumeScheduleHook']
+    held = hooks[-1].get('schedule', 'config') if hooks else 'checkpoint'
     what = '; '.join(f'{key} was {shown(before.get(key))}' for key in changed)
     holds = ("the config's holds, from the step that the checkpoint reached"
-             if held == 'config' else "the checkpoint's holds, not the config's")
+             if held == 'config' else "the checkpoint's holds, the config's is not used")
     yield Problem(f'changed since the checkpoint ({what}): {holds}', changed[0],
                   shown(now[changed[0]]), '--resume-schedule config or checkpoint to choose',
                   'note')
-
-
-def schedule_changed(subject: Subject) -> bool:
-    """Whether a resumed run's schedule differs from its checkpoint's, as far as that says."""
-    before = schedule_of_checkpoint(subject)
-    return before is not None and before != schedule_of_config(subject.cfg)
 
 
 def schedule_of_config(cfg: Any) -> dict[str, Any]:

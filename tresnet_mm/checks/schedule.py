@@ -14,6 +14,8 @@ _NO_END = 10 ** 9
 #: Schedulers that end near 0, by the setting of their length.
 _ANNEALING = {'OneCycleLR': 'total_steps', 'OneCycleFromLR': 'total_steps',
               'CosineAnnealingLR': 'T_max'}
+#: Schedulers that lead up to the learning rate.
+_WARMUPS = ('LinearLR', 'ConstantLR')
 
 
 def run_length(subject: Subject) -> tuple[int | None, int | None]:
@@ -97,6 +99,10 @@ def _too_long(chosen: list[tuple[str, Mapping[str, Any]]], length: int, unit: st
             yield Problem(f'{unreached} are not reached, the run ends after {length} {unit} '
                           f'(train_cfg.{name})', join(key, 'milestones'), item['milestones'],
                           f'steps before {length}', 'note')
+        elif kind in _WARMUPS and begin == 0 and (end := item.get('end', 0)) > length:
+            yield Problem(f'the warm-up ends after {end} {unit}, the run after {length} '
+                          f'(train_cfg.{name})', join(key, 'end'), end, f'less than {length}',
+                          'note')
         elif kind in _ANNEALING and (end := scheduler_end(item)) and end[1] > length and not (
                 'OneCycle' in kind and end[0] == 'end' and end[1] <= 2 * length):
             yield Problem(

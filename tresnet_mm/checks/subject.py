@@ -35,7 +35,7 @@ class Subject:
         self.task = task
         self.resume = task == 'train' and bool(cfg.get('resume'))
         self.checkpoint = CheckpointFacts.of_run(cfg, checkpoint, self.resume)
-        self.reader = DatasetReader()
+        self.reader = DatasetReader(cfg)
         self._loaders: dict[str, LoaderFacts | None] = {}
 
     @property

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
+import re
 from collections import OrderedDict
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
+from typing import Any
 
 from mmengine.model import BaseTTAModel, is_model_wrapper
 from torch import Tensor, nn
-
-from ..checkpoint import CheckpointMismatch
 
 
 @dataclass
@@ -91,15 +91,14 @@ def compare_weights(model: nn.Module, state_dict: Mapping[str, Tensor]) -> Weigh
     return report
 
 
-def require_whole(model: nn.Module, state_dict: Mapping[str, Tensor], source: str = '') -> None:
-    """See that a state dict gives a model every one of its parameters.
-
-    Raises:
-        CheckpointMismatch: In one line, with the parameters that would stay at their random start.
-    """
-    report = compare_weights(model, state_dict)
-    if report.incomplete:
-        raise CheckpointMismatch(f'{source}: {report.incomplete}'.removeprefix(': '))
+def weights_of(checkpoint: Mapping[str, Any]) -> Mapping[str, Tensor]:
+    """The state dict of a checkpoint, as mmengine's runner hands it to the model."""
+    state_dict = checkpoint.get('state_dict', checkpoint)
+    renamed = OrderedDict((re.sub(r'^module\.', '', key), value)
+                          for key, value in state_dict.items())
+    if hasattr(state_dict, '_metadata'):
+        renamed._metadata = state_dict._metadata
+    return renamed
 
 
 def _modules(names: Iterable[str], most: int = 4) -> str:
