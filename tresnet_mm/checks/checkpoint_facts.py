@@ -32,7 +32,7 @@ class CheckpointFacts:
         if checkpoint:
             return cls(checkpoint, 'checkpoint')
         if cfg.get('load_from'):
-            return cls(cfg.load_from, 'load_from')
+            return cls(cfg.load_from, 'resume' if resume else 'load_from')
         work_dir = cfg.get('work_dir')
         if resume and work_dir and os.path.isdir(work_dir):
             latest = find_latest_checkpoint(work_dir)
