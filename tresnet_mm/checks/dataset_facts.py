@@ -100,7 +100,7 @@ class DatasetReader:
             facts.problems.append(Problem(
                 f'annotation file {facts.ann_file} does not exist', facts.where('ann_file'),
                 cfg['ann_file'], other_folder(self._cfg, key, cfg)))
-        elif facts.ann_file and issubclass(kind, (CocoDataset, CocoMultiLabel)):
+        elif facts.ann_file and reads_coco(kind):
             self._read_coco(facts, kind)
         else:
             _build(facts, kind)
@@ -127,6 +127,17 @@ class DatasetReader:
         facts.size = _subset(len(facts.ids), facts.cfg.get('indices'))
         counts = coco.objects()
         facts.objects = Counter({name: counts[name] for name in facts.classes})
+
+
+def reads_coco(kind: type) -> bool:
+    """Whether a dataset reads a COCO instance file in mmdet's way or this package's.
+
+    Others that only derive from mmdet's (panoptic data, LVIS) have a format of their own.
+    """
+    own = __package__.partition('.')[0]
+    return issubclass(kind, (CocoDataset, CocoMultiLabel)) and (
+        kind.load_data_list is CocoDataset.load_data_list
+        or kind.load_data_list.__module__.startswith(f'{own}.'))
 
 
 def ann_file(cfg: Mapping[str, Any]) -> str | None:

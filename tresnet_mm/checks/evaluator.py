@@ -49,10 +49,18 @@ def _collision(loader: LoaderFacts) -> str:
                         f'{len(both)} image ids stand in both ({listed(sorted(both, key=str), 3)})')
             if both:
                 return f'{first.coco.path} is evaluated twice'
+    single = sum(dataset.size or 0 for dataset in loader.datasets)
+    if loader.size and single and loader.size > single:
+        return f'{single} images are evaluated {loader.size / single:g} times'
     return ''
 
 
 def _compare(subject: Subject, loader: LoaderFacts, where: str, path: str) -> Iterator[Problem]:
+    if not os.path.exists(path):
+        yield Problem(f'annotation file {path} does not exist', where, path,
+                      f'the file of {loader.key}.dataset: '
+                      f'{listed([dataset.ann_file for dataset in loader.datasets], 3)}')
+        return
     files = [dataset.coco for dataset in loader.datasets if dataset.coco is not None]
     if len(files) != len(loader.datasets):
         return  # a dataset that could not be read, or of another form: told elsewhere

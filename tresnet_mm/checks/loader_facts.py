@@ -43,7 +43,8 @@ class LoaderFacts:
     @property
     def infinite(self) -> bool:
         """Whether the sampler never ends, as those of iteration-based runs."""
-        return 'Infinite' in type_name((self.cfg.get('sampler') or {}).get('type'))
+        name = type_name((self.cfg.get('sampler') or {}).get('type'))
+        return 'Infinite' in name or 'MultiSource' in name
 
     @property
     def classes(self) -> tuple[str, ...] | None:
