@@ -17,6 +17,7 @@ from . import (  # noqa: E402
 )
 from .backbone_swap import swap_backbone  # noqa: E402
 from .deploy import fuse  # noqa: E402
+from .preflight import preflight  # noqa: E402
 
-__all__ = ['datasets', 'deploy', 'engine', 'evaluation', 'fuse', 'models', 'swap_backbone',
-           'visualization']
+__all__ = ['datasets', 'deploy', 'engine', 'evaluation', 'fuse', 'models', 'preflight',
+           'swap_backbone', 'visualization']

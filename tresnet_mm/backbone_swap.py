@@ -9,6 +9,7 @@ from typing import Any
 import torch
 from mmengine.config import Config, ConfigDict
 
+from .config_tree import type_name
 from .models import TResNet
 from .models.input_format import UNIT_RGB
 
@@ -20,7 +21,8 @@ TRESNET_DEFAULTS = inspect.signature(TResNet).parameters
 #: Further arguments that have their counterpart, or only say which ResNet it is.
 REPLACED = {*CARRIED, 'type', '_scope_', 'depth', 'num_stages', 'init_cfg', 'pretrained',
             'strides', 'dilations'}
-SYNC_NORMS = ('SyncBN', 'MMSyncBN')
+SYNC_NORMS = ('SyncBN', 'MMSyncBN', 'SyncBatchNorm')
+PLAIN_NORMS = ('BN', 'BN2d', 'BatchNorm2d')
 #: The weights to start from, by arch; there are none for 's' and 'v2_xl'.
 PRETRAINED = {
     'm': 'tresnet://m_in21k_ft_in1k',
@@ -59,6 +61,15 @@ def swap_backbone(cfg: Config, arch: str = 'm') -> Config:
     Raises:
         ValueError: If the config has no backbone, or one that is no ResNet, or if the arch is
             unknown or does not fit.
+
+    Example:
+        >>> from mmengine.config import Config
+        >>> cfg = Config(dict(model=dict(
+        ...     backbone=dict(type='ResNet', depth=50, out_indices=(1, 2, 3)),
+        ...     neck=dict(type='FPN', in_channels=[512, 1024, 2048], out_channels=256))))
+        >>> swapped = swap_backbone(cfg, 'l')
+        >>> swapped.model.backbone.type, swapped.model.neck.in_channels
+        ('TResNet', [152, 1216, 2432])
     """
     swapped = copy.deepcopy(cfg)
     swapped.merge_from_dict(dict(
@@ -75,9 +86,10 @@ def plan_swap(cfg: Config, arch: str = 'm') -> Swap:
     if not backbones:
         raise ValueError(f'{_name(cfg)} has no model with a backbone')
     for backbone in backbones:
-        if backbone.get('type', '').split('.')[-1] not in RESNETS:
-            raise ValueError(f'the backbone of {_name(cfg)} is a {backbone.get("type")}, and only '
-                             f'these can be swapped: {", ".join(RESNETS)}')
+        kind = type_name(backbone.get('type'))
+        if kind not in RESNETS:
+            raise ValueError(f'the backbone of {_name(cfg)} is a {kind}, and only these can be '
+                             f'swapped: {", ".join(RESNETS)}')
     rewriter = _Rewriter(backbones[0], arch)
     swap = Swap(rewriter.changes(model))
     swap.dropped = sorted({f'{key}={value!r}' for backbone in backbones
@@ -191,7 +203,7 @@ class _Rewriter:
             if value != default:
                 new[key] = value
         norm = old.get('norm_cfg') or {}
-        if norm.get('type') in SYNC_NORMS:
+        if type_name(norm.get('type')) in SYNC_NORMS:
             new['norm_cfg'] = dict(type='InPlaceABN', sync=True)
         if self.arch in PRETRAINED and (old.get('init_cfg') or old.get('pretrained')):
             new['init_cfg'] = dict(type='Pretrained', checkpoint=PRETRAINED[self.arch])
@@ -200,7 +212,7 @@ class _Rewriter:
 
 def _is_dropped(key: str, value: Any) -> bool:
     if key == 'norm_cfg':
-        return bool(value) and value.get('type') not in ('BN', *SYNC_NORMS)
+        return bool(value) and type_name(value.get('type')) not in (*PLAIN_NORMS, *SYNC_NORMS)
     return key not in REPLACED
 
 

@@ -29,7 +29,7 @@ from mmengine.utils import get_installed_path
 
 from tresnet_mm import swap_backbone
 from tresnet_mm.backbone_swap import plan_swap
-from tresnet_mm.commands.launch import config_dicts
+from tresnet_mm.config_tree import parts
 
 from ..markdown_table import markdown_table
 
@@ -67,7 +67,7 @@ def representatives(only: Collection[str] | None = None) -> Iterator[tuple[str, 
 
 def without_downloads(cfg: Config) -> Config:
     """Remove every ``init_cfg`` that would load a file: the report is about code, not weights."""
-    for node in config_dicts(cfg._cfg_dict):
+    for _, node in parts(cfg._cfg_dict):
         init = node.get('init_cfg')
         if isinstance(init, dict) and init.get('type') == 'Pretrained':
             node['init_cfg'] = None
@@ -76,7 +76,7 @@ def without_downloads(cfg: Config) -> Config:
 
 def accept_all_scores(cfg: Config) -> Config:
     """Set score thresholds to 0, so that an untrained model predicts boxes at all."""
-    for node in config_dicts(cfg._cfg_dict):
+    for _, node in parts(cfg._cfg_dict):
         for key in {'score_thr', 'mask_thr'} & set(node):
             if isinstance(node[key], float):
                 node[key] = 0.0

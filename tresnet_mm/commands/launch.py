@@ -3,15 +3,13 @@ from __future__ import annotations
 
 import argparse
 import os
-import re
-from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import Any
 
 import torch
 from mmengine.config import Config, DictAction
 
 from ..checkpoint import SCHEME, fetch
+from ..config_tree import dataset_parts, other_folder, parts, type_name
 from .config_files import read_config
 
 CONFIG_HELP = ('config file, package::path, or the name of a config of this package, such as '
@@ -29,6 +27,8 @@ def add_common_arguments(parser: argparse.ArgumentParser) -> None:
                         help='how the processes were started (default: %(default)s)')
     parser.add_argument('--local_rank', '--local-rank', type=int, default=0,
                         help=argparse.SUPPRESS)  # given by torch.distributed.launch
+    parser.add_argument('--no-check', action='store_true',
+                        help='start without holding config, data and checkpoint against each other')
 
 
 def load_config(args: argparse.Namespace) -> Config:
@@ -71,19 +71,10 @@ def check_pretrained(cfg: Config) -> None:
     Raises:
         FileNotFoundError, ValueError: As `check_checkpoint`.
     """
-    for part in config_dicts(cfg.get('model')):
-        if part.get('type') == 'Pretrained' and isinstance(part.get('checkpoint'), str):
+    for _, part in parts(cfg.get('model')):
+        if type_name(part.get('type')) in ('Pretrained', 'PretrainedInit') and isinstance(
+                part.get('checkpoint'), str):
             check_checkpoint(part['checkpoint'])
-
-
-def config_dicts(node: Any) -> Iterator[dict[str, Any]]:
-    """Yield all dicts in a part of a config, at any depth, each before those inside it."""
-    if isinstance(node, dict):
-        yield node
-        node = list(node.values())
-    if isinstance(node, (list, tuple)):
-        for item in node:
-            yield from config_dicts(item)
 
 
 def check_annotation_files(cfg: Config, *loaders: str) -> None:
@@ -98,40 +89,20 @@ def check_annotation_files(cfg: Config, *loaders: str) -> None:
             config takes its folder from one, that point to another folder.
     """
     for loader in loaders:
-        for key, dataset in _datasets(f'{loader}.dataset', (cfg.get(loader) or {}).get('dataset')):
+        for key, dataset in dataset_parts(
+                (cfg.get(loader) or {}).get('dataset'), f'{loader}.dataset'):
             ann_file = dataset.get('ann_file')
             if not isinstance(ann_file, str) or not ann_file:
                 continue
-            root = dataset.get('data_root') or ''
-            path = os.path.join(root, ann_file)
-            if '://' in path or os.path.exists(path):
-                continue
-            variable = folder_variable(cfg, root or ann_file)
-            where = [f'{key}.data_root' if root else f'{key}.ann_file']
-            if variable:
-                where.insert(0, f'{variable} to the folder that holds it '
-                             f'(now {os.environ.get(variable, "not set")})')
-            raise FileNotFoundError(
-                f'annotation file {path} of {loader} does not exist: set {", or ".join(where)}')
+            path = os.path.join(dataset.get('data_root') or '', ann_file)
+            if '://' not in path and not os.path.exists(path):
+                raise FileNotFoundError(f'annotation file {path} of {loader} does not exist: '
+                                        f'{other_folder(cfg, key, dataset)}')
 
 
-def folder_variable(cfg: Config, folder: str) -> str | None:
-    """The environment variable that a config takes a folder from, by ``{{$NAME:default}}``."""
-    for name, default in re.findall(r'\{\{\s*\$(\w+)\s*:\s*(\S*?)\s*\}\}', cfg.text):
-        value = os.environ.get(name, default).rstrip('/')
-        if value and (folder.rstrip('/') == value or folder.startswith(f'{value}/')):
-            return name
-    return None
-
-
-def _datasets(key: str, cfg: Mapping[str, Any] | None) -> Iterator[tuple[str, Mapping[str, Any]]]:
-    """The dataset configs inside wrappers and concatenations, each with its dotted key."""
-    if not isinstance(cfg, Mapping):
-        return
-    yield key, cfg
-    yield from _datasets(f'{key}.dataset', cfg.get('dataset'))
-    for index, part in enumerate(cfg.get('datasets') or ()):
-        yield from _datasets(f'{key}.datasets.{index}', part)
+def add_hook(cfg: Config, hook: dict) -> None:
+    """Add a hook to those of the config."""
+    cfg.custom_hooks = [*(cfg.get('custom_hooks') or ()), hook]
 
 
 def set_up_processes(cfg: Config, local_rank: int) -> None:

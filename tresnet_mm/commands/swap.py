@@ -15,6 +15,7 @@ from typing import Any
 from mmengine.config import Config
 
 from ..backbone_swap import custom_imports, plan_swap
+from ..config_tree import parts
 from ..models import ARCHS
 from .command_line import errors_in_one_line, make_parser
 from .config_files import find_config
@@ -39,6 +40,9 @@ def child_config(name: str, arch: str, out: Path | None = None) -> str:
     """
     path = find_config(name)
     cfg = Config.fromfile(path)
+    if any(not isinstance(part.get('type', ''), str) for _, part in parts(cfg.get('model'))):
+        raise ValueError(f'{name} gives types as classes, and no config in text can inherit from '
+                         'such a one: swap in Python by tresnet_mm.swap_backbone(cfg, arch)')
     swap = plan_swap(cfg, arch)
     base = name if '::' in name else os.path.relpath(path, out.parent if out else '.')
     lines = [f'# {path.stem} with TResNet-{arch.upper()} as its backbone.']

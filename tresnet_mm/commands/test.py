@@ -22,8 +22,10 @@ from mmengine.registry import RUNNERS
 from mmengine.runner import Runner
 
 from ..checkpoint import CheckpointMismatch
+from ..config_tree import type_name
 from ..deploy import with_onnx_model
 from . import launch
+from .check import require_agreement
 from .command_line import errors_in_one_line, make_parser
 
 COCO_METRICS = ('CocoMetric', 'FasterCocoMetric')
@@ -80,7 +82,7 @@ def evaluators(cfg: Config) -> list[dict[str, Any]]:
 def coco_metrics(cfg: Config, option: str) -> list[dict[str, Any]]:
     """The COCO metrics of the test evaluator; ValueError if there is none."""
     found = [metric for metric in evaluators(cfg)
-             if str(metric['type']).rpartition('.')[2] in COCO_METRICS]
+             if type_name(metric['type']) in COCO_METRICS]
     if not found:
         raise ValueError(f'{option} needs one of {", ".join(COCO_METRICS)} in test_evaluator')
     return found
@@ -114,7 +116,7 @@ def set_tta(cfg: Config) -> None:
         raise ValueError('--tta merges boxes, not masks, and this model predicts masks')
     pipeline = cfg.test_dataloader.dataset.pipeline
     if 'tta_pipeline' not in cfg:
-        if pipeline[-1]['type'] != 'PackDetInputs':
+        if type_name(pipeline[-1]['type']) != 'PackDetInputs':
             raise ValueError(f'--tta needs tta_model and tta_pipeline in {cfg.filename}')
         meta_keys = ('img_id', 'img_path', 'ori_shape', 'img_shape', 'scale_factor', 'flip',
                      'flip_direction')
@@ -139,7 +141,10 @@ def build_config(args: argparse.Namespace) -> Config:
     cfg = launch.load_config(args)
     launch.check_checkpoint(args.checkpoint)
     cfg.load_from = args.checkpoint
-    launch.check_annotation_files(cfg, 'test_dataloader')
+    if args.no_check:
+        launch.check_annotation_files(cfg, 'test_dataloader')
+    else:
+        require_agreement('test', cfg, args.checkpoint)
     if args.backend == 'onnxruntime':
         cfg = with_onnx_model(cfg, args.checkpoint)
     if args.classwise:
@@ -150,6 +155,8 @@ def build_config(args: argparse.Namespace) -> Config:
         set_tta(cfg)
     for path in args.out:
         set_out(cfg, path)
+    if args.backend == 'pytorch':
+        launch.add_hook(cfg, dict(type='WholeWeightsHook'))
     return cfg
 
 

@@ -16,7 +16,9 @@ from mmengine.registry import RUNNERS
 from mmengine.runner import Runner
 
 from ..checkpoint import CheckpointMismatch
+from ..config_tree import parts, type_name
 from . import launch
+from .check import require_agreement
 from .command_line import errors_in_one_line, make_parser
 
 
@@ -40,6 +42,9 @@ def parse_args(argv: Sequence[str] | None = None) -> argparse.Namespace:
                         help='scale the learning rate with the batch size of all processes')
     parser.add_argument('--resume', nargs='?', const='auto', metavar='CHECKPOINT',
                         help='go on from a checkpoint; without a name, from the latest one')
+    parser.add_argument('--resume-schedule', choices=['config', 'checkpoint'], default='config',
+                        help='which learning rate schedule --resume goes on with where they differ '
+                        '(default: %(default)s)')
     launch.add_common_arguments(parser)
     return parser.parse_args(argv)
 
@@ -59,7 +64,7 @@ def set_amp_dtype(cfg: Config, dtype: str) -> None:
 
 def set_speed(cfg: Config, **options: bool) -> None:
     """Have the model prepared by `FastRunner`: ``channels_last``, ``compile``."""
-    if 'runner_type' in cfg and cfg.runner_type != 'FastRunner':
+    if 'runner_type' in cfg and type_name(cfg.runner_type) != 'FastRunner':
         raise ValueError(f'--channels-last and --compile need the runner FastRunner, and the '
                          f'config sets runner_type={cfg.runner_type!r}')
     cfg.runner_type = 'FastRunner'
@@ -68,7 +73,7 @@ def set_speed(cfg: Config, **options: bool) -> None:
 
 def set_grad_checkpoint(cfg: Config) -> None:
     """Turn on gradient checkpointing in every backbone of the model."""
-    found = [node['backbone'] for node in launch.config_dicts(cfg.model)
+    found = [node['backbone'] for _, node in parts(cfg.model)
              if isinstance(node.get('backbone'), dict)]
     if not found:
         raise ValueError('--grad-checkpoint sets with_cp of the backbone, and the model has none')
@@ -84,10 +89,11 @@ def set_auto_scale_lr(cfg: Config) -> None:
     cfg.auto_scale_lr.enable = True
 
 
-def set_resume(cfg: Config, checkpoint: str) -> None:
+def set_resume(cfg: Config, checkpoint: str, schedule: str = 'config') -> None:
     """Resume from a checkpoint, or with ``'auto'`` from the latest in the work dir."""
     cfg.resume = True
     cfg.load_from = None if checkpoint == 'auto' else checkpoint
+    launch.add_hook(cfg, dict(type='ResumeScheduleHook', schedule=schedule))
 
 
 def build_config(args: argparse.Namespace) -> Config:
@@ -107,12 +113,16 @@ def build_config(args: argparse.Namespace) -> Config:
     if args.auto_scale_lr:
         set_auto_scale_lr(cfg)
     if args.resume is not None:
-        set_resume(cfg, args.resume)
+        set_resume(cfg, args.resume, args.resume_schedule)
     if cfg.get('load_from'):
         launch.check_checkpoint(cfg.load_from)
-    launch.check_annotation_files(cfg, 'train_dataloader', 'val_dataloader')
     if not cfg.get('resume'):
         launch.check_pretrained(cfg)
+    if args.no_check:
+        launch.check_annotation_files(cfg, 'train_dataloader', 'val_dataloader')
+    else:
+        require_agreement('train', cfg)
+    launch.add_hook(cfg, dict(type='WholeWeightsHook', whole=bool(cfg.get('resume'))))
     return cfg
 
 

@@ -5,6 +5,8 @@ from .best_weights_hook import BestWeightsHook
 from .fast_runner import FastRunner
 from .one_cycle_from_lr import OneCycleFromLR
 from .plain_and_ema_eval_hook import PlainAndEMAEvalHook
+from .resume_schedule_hook import ResumeScheduleHook
+from .whole_weights_hook import WholeWeightsHook
 
 __all__ = [
     'AutocastOptimWrapper',
@@ -12,5 +14,7 @@ __all__ = [
     'FastRunner',
     'OneCycleFromLR',
     'PlainAndEMAEvalHook',
+    'ResumeScheduleHook',
+    'WholeWeightsHook',
     'build_auto_amp_optim_wrapper',
 ]
