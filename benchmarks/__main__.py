@@ -29,6 +29,7 @@ SUBJECTS = {
     'classifiers': ('models', 'whole multi-label classifiers'),
     'pipeline': ('pipeline', 'image decoding, data pipelines and the training loop itself'),
     'evaluation': ('evaluation', 'COCO evaluation and the multi-label metric'),
+    'readers': ('readers', 'time and memory of files that are made to waste them'),
     'onnx': ('onnx', 'onnxruntime, torch.compile, fused and eager inference'),
     'scale': ('scale', 'cost against batch size, image size, classes and processes'),
     'summary': ('summary', "what --out-dir's files say against the targets and the paper"),
