@@ -18,6 +18,7 @@ from collections.abc import Sequence
 from mmengine.config import Config, DictAction
 
 from ..checks import CHECKS, Problem, Subject
+from ..checks.subject import Task
 from ..checks.table import objects_table, rows
 from ..preflight import find_problems
 from . import launch
@@ -54,7 +55,7 @@ def report(subject: Subject, problems: Sequence[Problem]) -> str:
     return '\n'.join(lines).rstrip()
 
 
-def require_agreement(command: str, cfg: Config, checkpoint: str | None = None) -> None:
+def require_agreement(command: Task, cfg: Config, checkpoint: str | None = None) -> None:
     """Make all checks before a run; where something does not agree, say what and exit.
 
     In several processes the first one speaks for all.
