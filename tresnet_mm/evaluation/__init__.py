@@ -1,4 +1,5 @@
 """Evaluation of TResNet models."""
+from .coco_metric import CheckedCocoMetric, CheckedFasterCocoMetric
 from .dump_multilabel_scores import DumpMultiLabelScores
 from .multilabel_metric import (
     MultiLabelMetric,
@@ -9,6 +10,7 @@ from .multilabel_metric import (
 from .thresholds import best_f1_thresholds, load_thresholds, save_thresholds
 
 __all__ = [
-    'DumpMultiLabelScores', 'MultiLabelMetric', 'average_precision', 'best_f1_thresholds',
-    'load_thresholds', 'multilabel_scores', 'precision_recall_f1', 'save_thresholds'
+    'CheckedCocoMetric', 'CheckedFasterCocoMetric', 'DumpMultiLabelScores', 'MultiLabelMetric',
+    'average_precision', 'best_f1_thresholds', 'load_thresholds', 'multilabel_scores',
+    'precision_recall_f1', 'save_thresholds'
 ]
