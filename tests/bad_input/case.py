@@ -5,7 +5,7 @@ A table is a module ``cases_*.py`` beside this file with a list ``CASES``; a cas
     Case('name', make, run, handled(result))
     Case('name', make, run, refused(ValueError, 'words', 'of the message'))
 
-``make(folder)`` writes what is bad into an empty folder, ``run(folder)`` is what a user does with it.
+``make(folder)`` writes what is bad into an empty folder, ``run(folder)`` is what a user does then.
 """
 from __future__ import annotations
 

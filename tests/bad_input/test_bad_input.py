@@ -1,4 +1,4 @@
-"""Bad input of every kind is handled as documented or refused by one clear error, and never hangs."""
+"""Bad input is handled as documented or refused by one clear error; it is never silent or hangs."""
 
 import importlib
 from pathlib import Path

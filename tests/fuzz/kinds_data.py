@@ -33,7 +33,8 @@ COCO = dict(
         dict(id=2, image_id=1, category_id=3, bbox=[0, 0, 9.5, 9.5], area=90.25, iscrowd=1,
              segmentation=RLE),
         dict(id=3, image_id=2, category_id=3, bbox=[2, 2, 20, 20], area=400, iscrowd=0, ignore=0,
-             segmentation=dict(size=[SIDE, SIDE], counts='T3a0O1O1O1O1O1O1O1O1Xd0'))])
+             segmentation=dict(size=[SIDE, SIDE],
+                               counts='R2d0<0000000000000000000000000000000000000n9'))])
 
 
 @contextlib.contextmanager
@@ -105,21 +106,26 @@ def check_coco(content: bytes) -> bool:
         ann_file = str(folder / 'instances.json')
         uses: list[Callable] = [
             lambda: train(ann_file, False), lambda: train(ann_file, True), lambda: label(ann_file),
-            lambda: evaluate(ann_file, 'CocoMetric'), lambda: evaluate(ann_file, 'FasterCocoMetric')]
+            lambda: evaluate(ann_file, 'CocoMetric'),
+            lambda: evaluate(ann_file, 'FasterCocoMetric')]
         return any([documented(use, 'instances.json') for use in uses])
 
 
 # Label tables and VOC.
 
-HEADER = st.sampled_from(['img_path,cat,dog', 'img_path,labels', 'img_path, cat', 'img_path', ''])
-CELLS = st.one_of(TEXTS, st.sampled_from(['1', '0', '-1', ' 1', 'cat;dog', '"', '"a\nb"', 'a.jpg']))
+TABLES = st.one_of(
+    mutated([['img_path', 'cat', 'dog'], ['a.jpg', '1', '0'], ['b.jpg', ' -1', '1']], most=2),
+    mutated([['img_path', 'labels'], ['a.jpg', 'cat;dog'], ['"b, c.jpg"', ''], ['d.jpg', 'cat']],
+            most=2))
 CSV = st.builds(
-    lambda header, rows, end: end.join([header, *(','.join(row) for row in rows)]),
-    HEADER, st.lists(st.lists(CELLS, max_size=4), max_size=5), st.sampled_from(['\n', '\r\n', '\r']))
+    lambda rows, end: end.join(
+        ','.join(map(str, row)) if isinstance(row, list) else str(row) for row in rows),
+    TABLES, st.sampled_from(['\n', '\r\n', '\r']))
 JSONL = st.builds(
     lambda rows: '\n'.join(map(json.dumps, rows)),
-    st.lists(mutated(dict(img_path='a.jpg', labels=['cat', 'dog'], unknown=['hen'])), max_size=4))
-ENCODINGS = st.sampled_from(['utf-8', 'utf-8', 'utf-8-sig', 'utf-16', 'latin-1'])
+    mutated([dict(img_path='a.jpg', labels=['cat', 'dog'], unknown=['hen']),
+             dict(img_path='b.jpg', labels=[])]))
+ENCODINGS = st.sampled_from(['utf-8'] * 6 + ['utf-8-sig', 'utf-16', 'latin-1'])
 
 
 def encode(text: str, encoding: str) -> bytes:

@@ -11,8 +11,8 @@ NUMBERS = st.one_of(
     st.floats(allow_nan=True, allow_infinity=True), st.booleans())
 TEXTS = st.one_of(
     st.text(max_size=8),
-    st.sampled_from(['', '1', 'cat', '../x.png', '/etc/passwd', 'a\0b', '.', 'http://x/y', 'x' * 5000,
-                     '\ud800', '..\\x', '\u2028', '\ufeffcat']))
+    st.sampled_from(['', '1', 'cat', '../x.png', '/etc/passwd', 'a\0b', '.', 'http://x/y', '"',
+                     'x' * 5000, '\ud800', '..\\x', '\u2028', '\ufeffcat']))
 SCALARS = st.one_of(st.none(), NUMBERS, TEXTS)
 WILD = st.recursive(
     SCALARS, lambda inner: st.one_of(st.lists(inner, max_size=5),

@@ -9,7 +9,7 @@ from mmdet.datasets import CocoDataset
 from mmengine.logging import print_log
 from mmengine.registry import DATASETS
 
-from .annotations import read_coco, with_clean_mask
+from .annotations import read_coco, with_clean_mask, without_collection
 from .image_dataset import ImageDataset
 
 
@@ -58,13 +58,14 @@ class CheckedCocoDataset(ImageDataset, CocoDataset):
         strays = coco.strays()
         if strays:
             self.dropped['of an image that is not listed'] = len(strays)
-        data_list = [
-            self.parse_data_info(dict(
-                raw_img_info=dict(image, img_id=image['id']),
-                raw_ann_info=coco.annotations_of[image['id']]))
-            for image in coco.images]
+        with without_collection():
+            data_list = [
+                self.parse_data_info(dict(
+                    raw_img_info=dict(image, img_id=image['id']),
+                    raw_ann_info=coco.annotations_of[image['id']]))
+                for image in coco.images]
         del self._folder
-        self._tell(coco.strays()[:1])
+        self._tell(strays[:1])
         return data_list
 
     def parse_data_info(self, raw_data_info: dict[str, Any]) -> dict[str, Any]:

@@ -10,7 +10,7 @@ from .coco_file import CocoFile, read_coco, release_coco_files
 from .coco_segmentation import clean_segmentation, with_clean_mask
 from .file_names import ImageFolder
 from .label_table import LabelRow, LabelTable, read_label_table
-from .text_file import check_regular_file, is_local, read_json, read_text
+from .text_file import check_regular_file, is_local, read_json, read_text, without_collection
 from .voc_xml import VOCObject, read_voc_list, read_voc_objects
 
 __all__ = [
@@ -31,4 +31,5 @@ __all__ = [
     'read_voc_objects',
     'release_coco_files',
     'with_clean_mask',
+    'without_collection',
 ]

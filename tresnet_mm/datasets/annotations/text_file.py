@@ -2,10 +2,12 @@
 from __future__ import annotations
 
 import codecs
+import gc
 import json
 import os
 import stat
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from typing import Any
 
 from mmengine.fileio import get
@@ -76,6 +78,21 @@ def read_text(path: str, backend_args: Mapping | None = None) -> str:
     return text
 
 
+@contextmanager
+def without_collection() -> Iterator[None]:
+    """Hold Python's garbage collection, which looks at every object again while millions are made.
+
+    For a file of COCO's size that is a third of the time; lists and dicts of JSON form no circles.
+    """
+    enabled = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        if enabled:
+            gc.enable()
+
+
 def read_json(path: str, backend_args: Mapping | None = None) -> Any:
     """Read a JSON file.
 
@@ -84,7 +101,8 @@ def read_json(path: str, backend_args: Mapping | None = None) -> Any:
         ValueError: As :func:`read_text`; it is no JSON, or nested too deeply.
     """
     try:
-        return json.loads(read_text(path, backend_args))
+        with without_collection():
+            return json.loads(read_text(path, backend_args))
     except json.JSONDecodeError as error:
         raise ValueError(f'{path}: not a JSON file: {error}') from None
     except RecursionError:
