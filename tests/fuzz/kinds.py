@@ -32,19 +32,20 @@ def load_kinds() -> dict[str, Kind]:
     return kinds
 
 
-def documented(use: Callable[[], Any], name: str, *allowed: type[Exception]) -> bool:
+def documented(use: Callable[[], Any], *names: str,
+               allowed: tuple[type[Exception], ...] = (ValueError, FileNotFoundError)) -> bool:
     """Run ``use``; whether it went well.
 
     Args:
         use: What is tried.
-        name: The file, which a message has to name.
+        names: The files of which a message has to name one.
         allowed: Errors that are documented; exactly these types, no sub-class of them.
     """
     try:
         use()
     except Exception as error:
-        if type(error) not in (allowed or (ValueError, FileNotFoundError)):
+        if type(error) not in allowed:
             raise
-        assert name in str(error), f'{error!r} does not name {name}'
+        assert any(name in str(error) for name in names), f'{error!r} does not name {names}'
         return False
     return True

@@ -108,7 +108,7 @@ def check_coco(content: bytes) -> bool:
             lambda: train(ann_file, False), lambda: train(ann_file, True), lambda: label(ann_file),
             lambda: evaluate(ann_file, 'CocoMetric'),
             lambda: evaluate(ann_file, 'FasterCocoMetric')]
-        return any([documented(use, 'instances.json') for use in uses])
+        return any([documented(use, 'instances.json', str(images())) for use in uses])
 
 
 # Label tables and VOC.

@@ -1,6 +1,7 @@
 """Runs the cases of a kind, and says how it went."""
 from __future__ import annotations
 
+import gc
 import resource
 import time
 import warnings
@@ -41,6 +42,7 @@ def run(kind: Kind, cases: int, first_seed: int = 0, batch: int = 1000) -> dict[
             base = _peak()
 
     done = 0
+    gc.freeze()  # mmengine collects garbage at every dataset, which looks at all of torch each time
     with warnings.catch_warnings():
         warnings.simplefilter('ignore')
         while done < cases:
@@ -51,6 +53,7 @@ def run(kind: Kind, cases: int, first_seed: int = 0, batch: int = 1000) -> dict[
                 phases=(Phase.generate, Phase.shrink))(given(kind.strategy)(check))
             seed(first_seed + done)(test)()
             done += number
+    gc.unfreeze()
     return dict(
         cases=sum(counts.values()), usable=counts[True], refused=counts[False],
         seconds=round(time.perf_counter() - start, 1), slowest_seconds=round(slowest, 3),
