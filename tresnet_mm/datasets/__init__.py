@@ -5,6 +5,7 @@ from .coco_multilabel import CocoMultiLabel
 from .color_cutout import ColorCutout
 from .custom_multilabel import CustomMultiLabel
 from .image_dataset import ImageDataset
+from .image_file import check_images
 from .load_image_checked import LoadImageChecked
 from .mixup import mixup_collate
 from .multilabel_dataset import MultiLabelDataset
@@ -21,5 +22,6 @@ __all__ = [
     'MultiLabelDataset',
     'PackMultiLabelInputs',
     'VOCMultiLabel',
+    'check_images',
     'mixup_collate',
 ]

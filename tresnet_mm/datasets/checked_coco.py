@@ -42,6 +42,9 @@ class CheckedCocoDataset(ImageDataset, CocoDataset):
 
     def load_data_list(self) -> list[dict[str, Any]]:
         """Read and check the annotation file."""
+        if 'img' not in self.data_prefix:
+            raise ValueError('data_prefix must name the image folder as dict(img=FOLDER), got '
+                             f'{self.data_prefix}')
         self.dropped = Counter()
         self.crowds = 0
         self._folder = self.image_folder()

@@ -24,6 +24,7 @@ from typing import IO
 import cv2
 import mmcv
 import numpy as np
+from mmengine.dataset import BaseDataset
 from mmengine.fileio import get
 from PIL import Image, ImageOps, UnidentifiedImageError
 
@@ -84,7 +85,7 @@ def _read_size(file: IO[bytes], num_bytes: int, max_pixels: int) -> tuple[int, i
         width, height = image.size
     if width * height > max_pixels:
         raise ValueError(f'{width} x {height} pixels are more than max_pixels={max_pixels}')
-    if num_bytes > 64 * max_pixels:
+    if num_bytes > 8 * max_pixels:  # four channels of 16 bits
         raise ValueError(f'the file has {num_bytes} bytes, too many for an image')
     return width, height
 
@@ -189,27 +190,25 @@ def _decode_by_pillow(data: bytes, flag: str) -> np.ndarray:
         return cv2.cvtColor(np.asarray(image.convert('RGB')), cv2.COLOR_RGB2BGR)
 
 
-def check_image_sizes(records: list[Mapping], number: int = 64,
-                      backend_args: Mapping | None = None) -> tuple[int, list[str]]:
+def check_images(dataset: BaseDataset, number: int = 64) -> tuple[int, list[str]]:
     """Look at the headers of a sample of a data set's images, spread evenly over it.
 
     Args:
-        records: Records with ``img_path``, and ``width`` and ``height`` where they are known, as
-            datasets give them.
+        dataset: A data set whose records have ``img_path``, and ``width`` and ``height`` where the
+            annotations hold for one size alone.
         number: How many images to look at.
-        backend_args: Arguments of mmengine's file backend.
 
     Returns:
         How many were looked at, and a line for each that is missing, unreadable, or of another size
         than annotated (turned by EXIF or not).
     """
-    step = max(len(records) / max(number, 1), 1)
-    sample = [records[int(i * step)] for i in range(min(number, len(records)))]
+    number = min(number, len(dataset))
     problems = []
-    for record in sample:
+    for i in range(number):
+        record = dataset.get_data_info(i * len(dataset) // number)
         path = record['img_path']
         try:
-            size = read_image_size(path, backend_args)
+            size = read_image_size(path, getattr(dataset, 'backend_args', None))
         except (OSError, ValueError) as error:
             text = str(error)
             problems.append(text if str(path) in text else f'image {path!r}: {text}')
@@ -218,4 +217,4 @@ def check_image_sizes(records: list[Mapping], number: int = 64,
         if None not in wanted and sorted(size) != sorted(wanted):
             problems.append(f'image {path!r} has {size[0]} x {size[1]} pixels (width x height), '
                             f'its annotations are for {wanted[0]} x {wanted[1]}')
-    return len(sample), problems
+    return number, problems

@@ -5,8 +5,6 @@ import os
 import re
 from collections.abc import Mapping
 
-from mmengine.fileio import join_path
-
 from .text_file import is_local
 
 _DRIVE = re.compile(r'^[A-Za-z]:[\\/]')
@@ -51,7 +49,7 @@ class ImageFolder:
             shown = name if not isinstance(name, str) or len(name) < 100 else f'{name[:100]}...'
             raise ValueError(f'{where}: file name {shown!r} {fault}')
         if not self.local:
-            return join_path(self.folder, name)
+            return f'{self.folder.rstrip("/")}/{name}' if self.folder else name
         if '\\' in name and not os.path.exists(os.path.join(self.folder, name)):
             name = name.replace('\\', '/')
         fault = self._leaves(name) if self.confined else ''
