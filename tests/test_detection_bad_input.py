@@ -9,6 +9,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from mmdet.datasets import CocoDataset
 from mmengine.registry import DATASETS, init_default_scope
 
 import tresnet_mm.datasets  # noqa: F401
@@ -155,8 +156,8 @@ STOPS = {
     'no list of annotations': (without(coco_file(), 'annotations'), 'of 2 images none is left'),
     'no list of images': (without(coco_file(), 'images'), "no list of 'images'"),
     'no list of categories': (without(coco_file(), 'categories'), "no list of 'categories'"),
-    'image without size': (_image_without_width(), 'lacks width'),
-    'doubled image': (_doubled_image(), 'image id 1 stands more than once'),
+    'image without size': (_image_without_width(), "image 1 has no 'width'"),
+    'doubled image': (_doubled_image(), r'image id\(s\) are not unique, first \[1\]'),
     'doubled annotation': (coco_file(annotation(id=1)), 'not unique'),
 }
 
@@ -219,6 +220,6 @@ def test_same_as_mmdet_on_real_images(coco_tiny):
                   data_prefix=dict(img='val2017/'), test_mode=True)
     init_default_scope('mmdet')
     ours = DATASETS.build(dict(type='CheckedCocoDataset', **common))
-    theirs = DATASETS.build(dict(type='CocoDataset', **common))
+    theirs = DATASETS.build(dict(type=CocoDataset, **common))  # the class: mmdet's name is ours
     assert len(ours) == len(theirs) == 80
     assert all(ours.get_data_info(i) == theirs.get_data_info(i) for i in range(len(ours)))

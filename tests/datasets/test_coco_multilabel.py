@@ -54,7 +54,7 @@ def test_keep_empty(tmp_path):
 def test_chosen_classes(tmp_path):
     dataset = build(tmp_path, COCO, metainfo=dict(classes=('person', 'toothbrush')))
     assert labels_of(dataset) == {7: [1], 3: [0], 9: [0]}
-    with pytest.raises(ValueError, match=r"no category named \['cat'\]"):
+    with pytest.raises(ValueError, match=r"class 'cat' \(1 of 2 classes\) is not among the 3 cat"):
         build(tmp_path, COCO, metainfo=dict(classes=('person', 'cat')))
 
 
@@ -71,13 +71,18 @@ BROKEN = {
     'unknown image': (
         _append('annotations', dict(id=6, image_id=8, category_id=1)),
         r'annotation 6 has image_id 8, which is not among the 4 images'),
-    'no category': (_append('annotations', dict(id=6, image_id=7)), '6 has no category_id'),
+    'no category': (
+        _append('annotations', dict(id=6, image_id=7)), "6 of image 7 has no 'category_id'"),
     'image twice': (
-        _append('images', dict(id=9, file_name='x.jpg')), r'image id\(s\) .* first \[9\]'),
+        _append('images', dict(id=9, file_name='x.jpg')),
+        r'image id\(s\) are not unique, first \[9\]'),
     'category twice': (
-        _append('categories', dict(id=1, name='cat')), r'category id\(s\) .* first \[1\]'),
-    'name twice': (_append('categories', dict(id=2, name='person')), r"repeated: \['person'\]"),
-    'no categories': (lambda coco: coco.pop('categories'), r"lacks \['categories'\]"),
+        _append('categories', dict(id=1, name='cat')),
+        r"category id\(s\) .* first \[1\] \('person' and 'cat'\)"),
+    'name twice': (
+        _append('categories', dict(id=2, name='person')),
+        r"repeated: \['person'\] \(ids 1 and 2\)"),
+    'no categories': (lambda coco: coco.pop('categories'), r"no list of 'categories'"),
     'no annotations': (lambda coco: coco['annotations'].clear(), 'no image with a label'),
 }
 

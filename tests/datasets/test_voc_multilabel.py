@@ -65,5 +65,5 @@ def test_bad_input(voc):
     with pytest.raises(ValueError, match=r'000003\.xml: not an XML file'):
         read(voc)
     (voc / 'Annotations/000003.xml').unlink()
-    with pytest.raises(FileNotFoundError, match=r'000003\.xml.*lists 000003'):
+    with pytest.raises(FileNotFoundError, match=r"000003\.xml.*lists '000003 -1' or '000003'"):
         read(voc)

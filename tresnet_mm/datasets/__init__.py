@@ -2,10 +2,14 @@
 
 from .checked_coco import CheckedCocoDataset
 from .coco_multilabel import CocoMultiLabel
+from .color_cutout import ColorCutout
 from .custom_multilabel import CustomMultiLabel
+from .image_dataset import ImageDataset
+from .image_file import check_images
+from .load_image_checked import LoadImageChecked
 from .mixup import mixup_collate
 from .multilabel_dataset import MultiLabelDataset
-from .transforms import ColorCutout, LoadImageChecked, PackMultiLabelInputs
+from .pack_multilabel_inputs import PackMultiLabelInputs
 from .voc_multilabel import VOCMultiLabel
 
 __all__ = [
@@ -13,9 +17,11 @@ __all__ = [
     'CocoMultiLabel',
     'ColorCutout',
     'CustomMultiLabel',
+    'ImageDataset',
     'LoadImageChecked',
     'MultiLabelDataset',
     'PackMultiLabelInputs',
     'VOCMultiLabel',
+    'check_images',
     'mixup_collate',
 ]

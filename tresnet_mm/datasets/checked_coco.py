@@ -2,135 +2,148 @@
 from __future__ import annotations
 
 import logging
-import math
 from collections import Counter
 from typing import Any
 
 from mmdet.datasets import CocoDataset
-from mmdet.datasets.api_wrappers import COCO
 from mmengine.logging import print_log
 from mmengine.registry import DATASETS
 
-
-class CheckedCOCO(COCO):
-    """COCO's index over an annotation file, with an error where the file is not what it should be.
-
-    Raises:
-        ValueError: If a list is missing, an image id stands twice, an image lacks a field, or a
-            class that is asked for is not among the file's categories.
-    """
-
-    def createIndex(self) -> None:
-        """Index images, annotations and categories."""
-        for key in ('images', 'categories'):
-            if not isinstance(self.dataset.get(key), list):
-                raise ValueError(f"the annotation file has no list of {key!r}: not COCO's format")
-        for image in self.dataset['images']:
-            lacking = [key for key in ('id', 'file_name', 'width', 'height') if key not in image]
-            if lacking:
-                raise ValueError(f'image {image} lacks {", ".join(lacking)}')
-        twice = [key for key, count in Counter(image['id'] for image in self.dataset['images']
-                                               ).items() if count > 1]
-        if twice:
-            raise ValueError(f'image id {twice[0]} stands more than once in the list of images')
-        super().createIndex()
-
-    def get_cat_ids(self, cat_names: Any = (), sup_names: Any = (),
-                    cat_ids: Any = ()) -> list[int]:
-        """Category ids in the file's order, every one of ``cat_names`` being there."""
-        names = [category['name'] for category in self.dataset['categories']]
-        missing = [name for name in cat_names if name not in names]
-        if missing:
-            # mmdet would number the classes that are left anew, and the labels would be wrong.
-            raise ValueError(
-                f'class {missing[0]!r} ({len(missing)} of {len(cat_names)} classes) is not among '
-                f'the {len(names)} categories of the annotation file ({", ".join(names[:5])}, ...):'
-                ' set metainfo=dict(classes=...) of the dataset to the names in the file')
-        return super().get_cat_ids(list(cat_names), list(sup_names), list(cat_ids))
+from .annotations import read_coco, with_clean_mask, without_collection
+from .image_dataset import ImageDataset
 
 
 @DATASETS.register_module()
-class CheckedCocoDataset(CocoDataset):
+class CheckedCocoDataset(ImageDataset, CocoDataset):
     """mmdet's ``CocoDataset`` that says what is wrong with a file, and what it leaves out.
 
-    What mmdet drops quietly while reading (boxes without area, outside their image, of unknown
-    categories) is dropped here too, counted, and told in one warning. What would make mmdet fail
-    somewhere else, or train on nonsense, stops here with the file and the annotation named.
-    It reads the same files and takes the same arguments.
+    It reads the same files and takes the same arguments, and ``allow_outside``. Labels are the
+    places of the names in ``metainfo['classes']``, whatever the order of the file's categories;
+    mmdet takes the file's order.
+
+    What mmdet drops quietly while reading (boxes without area, outside their image, marked
+    ``ignore``, of categories that are not used) is dropped here too, counted, and told in one
+    warning. Where a model learns masks, objects whose polygons have less than three points are
+    counted too, and kept as regions to ignore. So are crowds, told of where they are most of the
+    objects. What would make mmdet fail somewhere else, or train on nonsense, stops here with file
+    and entry named.
 
     Raises:
-        ValueError: If an annotation lacks its box or area, a box is not four finite numbers, masks
-            are wanted and an object has none, or no image is left; and as :class:`CheckedCOCO`.
+        ValueError: As :func:`~tresnet_mm.datasets.annotations.read_coco`; an image lacks its size,
+            an annotation its box or area; a segmentation is not of COCO's form, where masks are
+            learnt; a class is not in the file; a file name leaves the image folder; no image, or
+            no object to learn, is left.
     """
 
     #: How many annotations were left out while reading, by reason.
     dropped: Counter[str]
+    #: How many annotations are crowds, kept as regions to ignore.
+    crowds: int
 
     def load_data_list(self) -> list[dict[str, Any]]:
         """Read and check the annotation file."""
+        if 'img' not in self.data_prefix:
+            raise ValueError('data_prefix must name the image folder as dict(img=FOLDER), got '
+                             f'{self.data_prefix}')
         self.dropped = Counter()
+        self.crowds = 0
+        self._folder = self.image_folder()
         self._needs_masks = not self.test_mode and any(
             getattr(transform, 'with_mask', False) for transform in self.pipeline.transforms)
-        try:
-            data_list = super().load_data_list()
-        except (ValueError, AssertionError) as error:
-            raise ValueError(f'{self.ann_file}: {error}') from error
-        if self.dropped:
-            reasons = ', '.join(f'{count} {reason}' for reason, count in self.dropped.items())
-            print_log(f'{self.ann_file}: annotations left out: {reasons}', 'current',
-                      logging.WARNING)
+        coco = read_coco(self.ann_file, self.backend_args)
+        coco.require_boxes()
+        self.cat_ids = coco.category_ids(self.metainfo['classes'])
+        self.cat2label = {category_id: label for label, category_id in enumerate(self.cat_ids)}
+        self.cat_img_map = {category['id']: [] for category in coco.categories}
+        for annotation in coco.annotations:
+            self.cat_img_map.setdefault(annotation['category_id'], []).append(
+                annotation['image_id'])
+        strays = coco.strays()
+        if strays:
+            self.dropped['of an image that is not listed'] = len(strays)
+        with without_collection():
+            data_list = [
+                self.parse_data_info(dict(
+                    raw_img_info=dict(image, img_id=image['id']),
+                    raw_ann_info=coco.annotations_of[image['id']]))
+                for image in coco.images]
+        del self._folder
+        self._tell(strays[:1])
         return data_list
-
-    def COCOAPI(self, path: str) -> CheckedCOCO:  # the hook by which CocoDataset opens its file
-        """Index the annotation file, and count the annotations that no image will ask for."""
-        coco = CheckedCOCO(path)
-        orphans = sum(len(found) for image_id, found in coco.imgToAnns.items()
-                      if image_id not in coco.imgs)
-        if orphans:
-            self.dropped['of an image that is not listed'] = orphans
-        return coco
 
     def parse_data_info(self, raw_data_info: dict[str, Any]) -> dict[str, Any]:
-        """Check one image's annotations, then read them as mmdet does."""
+        """Leave out what cannot be used, then read the rest as mmdet does."""
+        image = raw_data_info['raw_img_info']
+        path = self._folder.path(
+            image['file_name'], f'{self.ann_file}: image {image["img_id"]!r}')
+        annotations = []
         for annotation in raw_data_info['raw_ann_info']:
-            self._check(annotation)
-            reason = self._drop_reason(annotation, raw_data_info['raw_img_info'])
+            reason = self._drop_reason(annotation, image)
             if reason:
                 self.dropped[reason] += 1
-        return super().parse_data_info(raw_data_info)
+                continue
+            self.crowds += bool(annotation.get('iscrowd'))
+            if self._needs_masks:
+                annotation, has_mask = with_clean_mask(annotation, image, self.ann_file)
+                if not has_mask:  # kept as a region to ignore
+                    self.dropped['without an area in their segmentation'] += 1
+            annotations.append(annotation)
+        info = super().parse_data_info(dict(raw_img_info=image, raw_ann_info=annotations))
+        info['img_path'] = path
+        return info
 
     def filter_data(self) -> list[dict[str, Any]]:
-        """The images to use; at least one."""
+        """The images to use; at least one, with at least one object to learn."""
         data_list = super().filter_data()
+        used = f'(filter_cfg={self.filter_cfg}, {len(self.metainfo["classes"])} classes)'
         if not data_list:
-            raise ValueError(
-                f'{self.ann_file}: of {len(self.data_list)} images none is left to use '
-                f'(filter_cfg={self.filter_cfg}, {len(self.metainfo["classes"])} classes)')
+            raise ValueError(f'{self.ann_file}: of {len(self.data_list)} images none is left to '
+                             f'use {used}{self._reasons(": ")}')
+        if self.test_mode:
+            return data_list
+        annotated = self.crowds + sum(self.dropped.values())
+        if annotated and all(
+                instance['ignore_flag'] for info in data_list for instance in info['instances']):
+            raise ValueError(f'{self.ann_file}: of {annotated} annotations no object is left to '
+                             f'learn from {used}{self._reasons(": ")}')
+        min_size = (self.filter_cfg or {}).get('min_size', 0)
+        small = sum(min(info['width'], info['height']) < min_size for info in self.data_list)
+        if small:
+            print_log(f'{self.ann_file}: {small} of {len(self.data_list)} images are left out: '
+                      f'smaller than min_size={min_size}', 'current', logging.WARNING)
         return data_list
-
-    def _check(self, annotation: dict[str, Any]) -> None:
-        """Raise for an annotation that cannot be read."""
-        which = f'annotation {annotation.get("id")} of image {annotation.get("image_id")}'
-        for key in ('bbox', 'area', 'category_id'):
-            if key not in annotation:
-                raise ValueError(f'{which} has no {key!r}')
-        box = annotation['bbox']
-        if len(box) != 4 or not all(
-                isinstance(side, (int, float)) and math.isfinite(side) for side in box):
-            raise ValueError(f'{which}: bbox {box} should be four finite numbers x, y, w, h')
-        if self._needs_masks and not annotation.get('iscrowd') and not annotation.get(
-                'segmentation'):
-            raise ValueError(f"{which} has no 'segmentation', and this model trains on masks")
 
     def _drop_reason(self, annotation: dict[str, Any], image: dict[str, Any]) -> str:
         """Why mmdet leaves an annotation out; empty if it does not."""
         x, y, w, h = annotation['bbox']
+        if annotation.get('ignore'):
+            return 'marked ignore'
         if w < 0 or h < 0:
             return 'with a negative size'
         if w < 1 or h < 1 or annotation['area'] <= 0:
             return 'smaller than one pixel'
         if x >= image['width'] or y >= image['height'] or x + w <= 0 or y + h <= 0:
             return 'outside their image'
-        if annotation['category_id'] not in self.cat_ids:
+        if annotation['category_id'] not in self.cat2label:
             return 'of a category that is not used'
         return ''
+
+    def _reasons(self, before: str) -> str:
+        reasons = [f'{count} {reason}' for reason, count in self.dropped.items()]
+        if self.crowds:
+            reasons.append(f'{self.crowds} are crowds')
+        return before + ', '.join(reasons) if reasons else ''
+
+    def _tell(self, stray: list[dict]) -> None:
+        """Warn once of what is left out."""
+        reasons = [f'{count} {reason}' for reason, count in self.dropped.items()]
+        if stray:
+            reasons[0] += f' ({stray[0]["image_id"]!r})'
+        if reasons:
+            print_log(f'{self.ann_file}: annotations left out: {", ".join(reasons)}', 'current',
+                      logging.WARNING)
+        total = sum(len(images) for images in self.cat_img_map.values())
+        if 2 * self.crowds > total:
+            print_log(f'{self.ann_file}: {self.crowds} of {total} annotations are crowds '
+                      '(iscrowd=1), which are regions to ignore and no objects to learn',
+                      'current', logging.WARNING)

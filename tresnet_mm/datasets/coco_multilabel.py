@@ -1,11 +1,10 @@
 """COCO's object annotations read as image labels."""
 
-from collections import Counter
 from collections.abc import Mapping
 
-from mmengine.fileio import join_path, load
 from mmengine.registry import DATASETS
 
+from .annotations import CocoFile, read_coco
 from .multilabel_dataset import MultiLabelDataset
 
 
@@ -25,69 +24,42 @@ class CocoMultiLabel(MultiLabelDataset):
         **kwargs: Arguments of :class:`MultiLabelDataset`.
 
     Raises:
-        ValueError: The file is no JSON or not of COCO's form; an image or category id occurs
-            twice; an annotation's category or image is not in the file; a wanted class is not.
+        ValueError: As :func:`~tresnet_mm.datasets.annotations.read_coco`; an annotation's category
+            or image is not in the file; a wanted class is not; a file name leaves the folder.
     """
 
     def load_data_list(self) -> list[dict]:
         """Read the file: one pass over the annotations, no index besides image -> labels."""
-        coco = self._load_json()
-        label_of = self._label_of_category(coco['categories'])
-        labels: dict[int, set[int]] = {}
-        for image in coco['images']:
-            labels[image['id']] = set()
-        if len(labels) != len(coco['images']):
-            raise ValueError(self._repeated('image', coco['images']))
-        for ann in coco['annotations']:
+        coco = read_coco(self.ann_file, self.backend_args)
+        if not coco.labelled:
+            raise ValueError(f"{self.ann_file}: not a COCO instance file, it lacks ['annotations']")
+        label_of = self._label_of_category(coco)
+        labels: dict = {image['id']: set() for image in coco.images}
+        for ann in coco.annotations:
             try:
                 label, image_labels = label_of[ann['category_id']], labels[ann['image_id']]
             except KeyError:
                 raise ValueError(self._dangling(ann, label_of, labels)) from None
             if label is not None:
                 image_labels.add(label)
-        folder = self.data_prefix['img']
+        folder = self.image_folder()
         return self._select([
-            self._record(join_path(folder, image['file_name']), image['id'], labels[image['id']])
-            for image in coco['images']
+            self._record(
+                folder.path(image['file_name'], f'{self.ann_file}: image {image["id"]!r}'),
+                image['id'], labels[image['id']]) for image in coco.images
         ])
 
-    def _load_json(self) -> dict:
-        try:
-            coco = load(self.ann_file, file_format='json', backend_args=self.backend_args)
-        except ValueError as error:  # JSON's own message does not name the file
-            raise ValueError(f'{self.ann_file}: not a JSON file: {error}') from error
-        parts = ('images', 'annotations', 'categories')
-        missing = [k for k in parts if not isinstance(coco, Mapping) or k not in coco]
-        if missing:
-            raise ValueError(f'{self.ann_file}: not a COCO instance file, it lacks {missing}')
-        return coco
-
-    def _label_of_category(self, categories: list[dict]) -> dict[int, int | None]:
+    def _label_of_category(self, coco: CocoFile) -> dict[int | str, int | None]:
         """Label of each category id; None where ``metainfo`` leaves the category out."""
-        wanted = self._metainfo.get('classes')
-        names = [category['name'] for category in categories]
-        if wanted is not None:
-            absent = [name for name in wanted if name not in set(names)]
-            if absent:
-                raise ValueError(f'{self.ann_file}: no category named {absent}; it has {names}')
-        index = self._set_classes(names if wanted is None else wanted)
-        label_of = {category['id']: index.get(category['name']) for category in categories}
-        if len(label_of) != len(categories):
-            raise ValueError(self._repeated('category', categories))
+        ids = coco.category_ids(self._metainfo.get('classes'))
+        self._set_classes(self._metainfo.get('classes') or coco.classes)
+        label_of = {category['id']: None for category in coco.categories}
+        label_of.update((category_id, label) for label, category_id in enumerate(ids))
         return label_of
 
-    def _repeated(self, what: str, entries: list[dict]) -> str:
-        ids = [i for i, n in Counter(entry['id'] for entry in entries).items() if n > 1]
-        return f'{self.ann_file}: {len(ids)} {what} id(s) occur more than once, first {ids[:5]}'
-
     def _dangling(self, ann: dict, label_of: Mapping, labels: Mapping) -> str:
-        name = f'{self.ann_file}: annotation {ann.get("id")}'
-        for key, known, part in (
-            ('category_id', label_of, 'categories'),
-            ('image_id', labels, 'images'),
-        ):
-            if key not in ann:
-                return f'{name} has no {key}'
-            if ann[key] not in known:
-                return f'{name} has {key} {ann[key]}, which is not among the {len(known)} {part}'
-        raise AssertionError('unreachable: the annotation refers to what the file holds')
+        key, known, part = ('category_id', label_of, 'categories') \
+            if ann['category_id'] not in label_of else ('image_id', labels, 'images')
+        like = next(iter(known), None)
+        return (f'{self.ann_file}: annotation {ann["id"]!r} has {key} {ann[key]!r}, which is not '
+                f'among the {len(known)} {part}' + (f' (ids such as {like!r})' if known else ''))

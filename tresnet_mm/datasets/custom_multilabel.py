@@ -1,25 +1,11 @@
 """Own image labels from a CSV or JSON-lines file."""
 
-import csv
-import json
-from collections.abc import Iterator, Mapping
-from typing import NamedTuple
+from collections.abc import Mapping
 
-from mmengine.fileio import get_text, join_path
 from mmengine.registry import DATASETS
 
+from .annotations import ImageFolder, LabelRow, read_label_table
 from .multilabel_dataset import MultiLabelDataset
-
-_CELLS = {'1': 'present', '0': 'absent', '-1': 'unknown'}
-
-
-class _Row(NamedTuple):
-    """One image of the file: names as they stand there, and the line for messages."""
-
-    line: int
-    img_path: str
-    present: list[str]
-    unknown: list[str]
 
 
 @DATASETS.register_module()
@@ -46,7 +32,8 @@ class CustomMultiLabel(MultiLabelDataset):
         **kwargs: Arguments of :class:`MultiLabelDataset`.
 
     Raises:
-        ValueError: With file and line: wrong form, unknown class name, image listed twice.
+        ValueError: With file and line: wrong form, unknown class name, image listed twice, a file
+            name that leaves the folder.
     """
 
     def __init__(
@@ -59,86 +46,20 @@ class CustomMultiLabel(MultiLabelDataset):
 
     def load_data_list(self) -> list[dict]:
         """Read the file in its form."""
-        text = get_text(self.ann_file, backend_args=self.backend_args)
-        columns: list[str] | None = None
-        if self.ann_file.endswith('.csv'):
-            columns, rows = self._read_csv(text.splitlines())
-        elif self.ann_file.endswith('.jsonl'):
-            rows = list(self._read_jsonl(text.splitlines()))
-        else:
-            raise ValueError(f'{self.ann_file}: the name must end in .csv or .jsonl')
-        classes = self._metainfo.get('classes') or columns
+        table = read_label_table(self.ann_file, self.label_separator, self.backend_args)
+        classes = self._metainfo.get('classes') or table.columns
         if classes is None:
-            classes = sorted({name for row in rows for name in (*row.present, *row.unknown)})
-        return self._select(self._to_records(rows, self._set_classes(classes)))
+            classes = sorted({name for row in table.rows for name in row.present + row.unknown})
+        index = self._set_classes(classes)
+        folder = self.image_folder()
+        return self._select([self._to_record(row, index, folder) for row in table.rows])
 
-    def _to_records(self, rows: list[_Row], index: Mapping[str, int]) -> list[dict]:
-        records: dict[str, dict] = {}
-        for row in rows:
-            unheard = [name for name in (*row.present, *row.unknown) if name not in index]
-            if unheard:
-                shown = list(index)[:10] + ['...'] * (len(index) > 10)
-                raise ValueError(f'{self._at(row.line)}: {unheard} not among the classes {shown}')
-            if row.img_path in records:
-                raise ValueError(f'{self._at(row.line)}: image {row.img_path!r} is listed twice')
-            records[row.img_path] = self._record(
-                join_path(self.data_prefix['img'], row.img_path),
-                row.img_path,
-                {index[name] for name in row.present},
-                {index[name] for name in row.unknown},
-            )
-        return list(records.values())
-
-    def _read_csv(self, lines: list[str]) -> tuple[list[str] | None, list[_Row]]:
-        """Rows, and the class columns where the header has them."""
-        reader = csv.reader(lines)
-        header = next(reader, [])
-        if len(header) < 2 or header[0] != 'img_path':
-            raise ValueError(
-                f'{self._at(1)}: the header must be "img_path,labels" or '
-                f'"img_path,CLASS,CLASS,...", got {",".join(header)!r}'
-            )
-        by_name = header[1:] == ['labels']
-        rows = []
-        for cells in reader:
-            if not cells:
-                continue
-            if len(cells) != len(header):
-                raise ValueError(
-                    f'{self._at(reader.line_num)}: {len(cells)} cells, the header has {len(header)}'
-                )
-            if by_name:
-                names = [name.strip() for name in cells[1].split(self.label_separator)]
-                rows.append(_Row(reader.line_num, cells[0], [n for n in names if n], []))
-            else:
-                rows.append(self._read_cells(reader.line_num, header, cells))
-        return (None if by_name else header[1:]), rows
-
-    def _read_cells(self, line: int, header: list[str], cells: list[str]) -> _Row:
-        names: dict[str, list[str]] = {meaning: [] for meaning in _CELLS.values()}
-        for name, cell in zip(header[1:], cells[1:], strict=True):
-            if cell.strip() not in _CELLS:
-                raise ValueError(f'{self._at(line)}: {name} must be 1, 0 or -1, got {cell!r}')
-            names[_CELLS[cell.strip()]].append(name)
-        return _Row(line, cells[0], names['present'], names['unknown'])
-
-    def _read_jsonl(self, lines: list[str]) -> Iterator[_Row]:
-        for number, line in enumerate(lines, start=1):
-            if not line.strip():
-                continue
-            try:
-                entry = json.loads(line)
-            except json.JSONDecodeError as error:
-                raise ValueError(f'{self._at(number)}: not JSON: {error}') from error
-            if not isinstance(entry, Mapping) or not isinstance(entry.get('img_path'), str):
-                raise ValueError(f'{self._at(number)}: no "img_path"')
-            present, unknown = entry.get('labels'), entry.get('unknown', [])
-            for key, names in (('labels', present), ('unknown', unknown)):
-                if not isinstance(names, list) or not all(isinstance(n, str) for n in names):
-                    raise ValueError(
-                        f'{self._at(number)}: "{key}" must be a list of names, got {names!r}'
-                    )
-            yield _Row(number, entry['img_path'], present, unknown)
-
-    def _at(self, line: int) -> str:
-        return f'{self.ann_file}:{line}'
+    def _to_record(self, row: LabelRow, index: Mapping[str, int], folder: ImageFolder) -> dict:
+        where = f'{self.ann_file}:{row.line}'
+        unheard = [name for name in (*row.present, *row.unknown) if name not in index]
+        if unheard:
+            shown = list(index)[:10] + ['...'] * (len(index) > 10)
+            raise ValueError(f'{where}: {unheard} not among the classes {shown}')
+        return self._record(
+            folder.path(row.img_path, where), row.img_path,
+            {index[name] for name in row.present}, {index[name] for name in row.unknown})

@@ -2,10 +2,11 @@
 
 from collections.abc import Mapping, Sequence
 
-from mmengine.dataset import BaseDataset
+from .annotations import check_classes
+from .image_dataset import ImageDataset
 
 
-class MultiLabelDataset(BaseDataset):
+class MultiLabelDataset(ImageDataset):
     """Images with any number of labels each.
 
     A record is ``dict(img_path, img_id, gt_labels, unknown_labels)``: the two label fields are
@@ -24,7 +25,8 @@ class MultiLabelDataset(BaseDataset):
         keep_empty: Keep images that have no label. Unlike mmdet's ``filter_empty_gt`` this holds
             in training and in testing alike.
         backend_args: Arguments of mmengine's file backend for the annotation file.
-        **kwargs: Arguments of :class:`mmengine.dataset.BaseDataset`.
+        **kwargs: Arguments of :class:`ImageDataset` (``allow_outside``) and of
+            :class:`mmengine.dataset.BaseDataset`.
     """
 
     def __init__(
@@ -67,15 +69,9 @@ class MultiLabelDataset(BaseDataset):
         return self.get_data_info(idx)['gt_labels']
 
     def _set_classes(self, classes: Sequence[str]) -> dict[str, int]:
-        """Use ``classes``; returns the index of each. Raises ValueError for repeated names."""
-        index = {name: i for i, name in enumerate(classes)}
-        if len(index) != len(classes):
-            repeated = sorted({name for name in classes if list(classes).count(name) > 1})
-            raise ValueError(f'{self.ann_file}: class names are repeated: {repeated}')
-        if not index:
-            raise ValueError(f'{self.ann_file}: the class list is empty')
-        self._metainfo['classes'] = tuple(classes)
-        return index
+        """Use ``classes``; returns the index of each. Raises as :func:`check_classes`."""
+        self._metainfo['classes'] = check_classes(classes, self.ann_file)
+        return {name: i for i, name in enumerate(classes)}
 
     @staticmethod
     def _record(img_path: str, img_id, labels: set[int], unknown: set[int] = frozenset()) -> dict:

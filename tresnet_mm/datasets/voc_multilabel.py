@@ -1,11 +1,10 @@
 """PASCAL VOC's object annotations read as image labels."""
 
-import xml.etree.ElementTree as ET
 from collections.abc import Mapping
 
-from mmengine.fileio import get_text, join_path, list_from_file
 from mmengine.registry import DATASETS
 
+from .annotations import read_voc_list, read_voc_objects
 from .multilabel_dataset import MultiLabelDataset
 
 _DIFFICULT = ('positive', 'unknown', 'negative')
@@ -22,7 +21,8 @@ class VOCMultiLabel(MultiLabelDataset):
       classification evaluation does.
 
     Args:
-        ann_file: List of image names without suffix, for example ``ImageSets/Main/trainval.txt``.
+        ann_file: List of image names, for example ``ImageSets/Main/trainval.txt``; what a line may
+            be is said at :func:`~tresnet_mm.datasets.annotations.read_voc_list`.
         data_root: Folder of one year, for example ``data/VOCdevkit/VOC2007/``.
         data_prefix: Folders of images (``img``) and of XML files (``ann``).
         difficult: ``positive``, ``unknown`` or ``negative``, for any mode; None for the above.
@@ -30,7 +30,8 @@ class VOCMultiLabel(MultiLabelDataset):
         **kwargs: Arguments of :class:`MultiLabelDataset`.
 
     Raises:
-        ValueError: An XML file cannot be parsed, or has a class that is not in ``classes``.
+        ValueError: An XML file cannot be parsed or declares entities, has a class that is not in
+            ``classes``, or a name leaves the folder of images or XML files.
         FileNotFoundError: A listed image has no XML file.
     """
 
@@ -61,33 +62,23 @@ class VOCMultiLabel(MultiLabelDataset):
     def load_data_list(self) -> list[dict]:
         """Read the list of images and the XML file of each."""
         index = self._set_classes(self._metainfo['classes'])
-        lines = list_from_file(self.ann_file, backend_args=self.backend_args)
-        names = [line.split()[0] for line in lines if line.strip()]
-        return self._select([self._load_image(name, index) for name in names])
+        listed = read_voc_list(
+            self.ann_file, self.image_folder('ann'), self.img_suffix, self.backend_args)
+        folder = self.image_folder()
+        records = []
+        for name, xml, where in listed:
+            easy, difficult = self._read_objects(xml, index)
+            positive = easy | difficult if self.difficult == 'positive' else easy
+            unknown = difficult if self.difficult == 'unknown' else set()
+            path = folder.path(name + self.img_suffix, where)
+            records.append(self._record(path, name, positive, unknown))
+        return self._select(records)
 
-    def _load_image(self, name: str, index: Mapping[str, int]) -> dict:
-        easy, difficult = self._read_objects(name, index)
-        positive = easy | difficult if self.difficult == 'positive' else easy
-        unknown = difficult if self.difficult == 'unknown' else set()
-        path = join_path(self.data_prefix['img'], name + self.img_suffix)
-        return self._record(path, name, positive, unknown)
-
-    def _read_objects(self, name: str, index: Mapping[str, int]) -> tuple[set[int], set[int]]:
+    def _read_objects(self, path: str, index: Mapping[str, int]) -> tuple[set[int], set[int]]:
         """Classes of the ordinary and of the difficult objects of an image."""
-        path = join_path(self.data_prefix['ann'], name + '.xml')
-        try:
-            root = ET.fromstring(get_text(path, backend_args=self.backend_args))
-        except ET.ParseError as error:
-            raise ValueError(f'{path}: not an XML file: {error}') from error
-        except FileNotFoundError as error:
-            raise FileNotFoundError(f'{path}: no such file, but {self.ann_file} lists {name}') \
-                from error
-        easy: set[int] = set()
-        difficult: set[int] = set()
-        for obj in root.iter('object'):
-            cls = (obj.findtext('name') or '').strip()
-            if cls not in index:
-                raise ValueError(f'{path}: class {cls!r} is not among {list(index)}')
-            hard = (obj.findtext('difficult') or '0').strip() == '1'
-            (difficult if hard else easy).add(index[cls])
-        return easy, difficult
+        found: tuple[set[int], set[int]] = set(), set()
+        for name, difficult in read_voc_objects(path, self.backend_args):
+            if name not in index:
+                raise ValueError(f'{path}: class {name!r} is not among {list(index)}')
+            found[difficult].add(index[name])
+        return found

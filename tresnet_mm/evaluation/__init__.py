@@ -1,6 +1,7 @@
 """Evaluation of TResNet models."""
 
 from ..thresholds import load_thresholds, save_thresholds
+from .coco_metric import CheckedCocoMetric, CheckedFasterCocoMetric
 from .dump_multilabel_scores import DumpMultiLabelScores
 from .multilabel_metric import (
     MultiLabelMetric,
@@ -11,6 +12,8 @@ from .multilabel_metric import (
 from .thresholds import best_f1_thresholds
 
 __all__ = [
+    'CheckedCocoMetric',
+    'CheckedFasterCocoMetric',
     'DumpMultiLabelScores',
     'MultiLabelMetric',
     'average_precision',

@@ -1,4 +1,5 @@
-# COCO's boxes, in the folder that the environment variable COCO_ROOT names.
+# COCO's boxes, in the folder that the environment variable COCO_ROOT names. The loader
+# and the metric that mmdet's base names are this package's checked ones (tresnet_mm/_mmdet.py).
 _base_ = 'mmdet::_base_/datasets/coco_detection.py'
 
 data_root = '{{$COCO_ROOT:data/coco/}}'.rstrip('/') + '/'

@@ -5,6 +5,8 @@ metainfo = dict(
     palette=[(230, 60, 60), (230, 200, 40), (60, 190, 80), (40, 200, 210), (80, 110, 240),
              (220, 70, 220)])  # yapf: disable
 
+# `LoadImageFromFile` and `CocoMetric` are the checked ones of this package (tresnet_mm/_mmdet.py);
+# mmdet's inferencers look for the loader by this name.
 train_pipeline = [
     dict(type='LoadImageFromFile'),
     dict(type='LoadAnnotations', with_bbox=True),
@@ -27,7 +29,7 @@ train_dataloader = dict(
     num_workers=0,
     sampler=dict(type='DefaultSampler', shuffle=True),
     dataset=dict(
-        type='CocoDataset',
+        type='CheckedCocoDataset',
         data_root=data_root,
         metainfo=metainfo,
         ann_file='annotations/instances_train.json',
@@ -39,7 +41,7 @@ val_dataloader = dict(
     num_workers=0,
     sampler=dict(type='DefaultSampler', shuffle=False),
     dataset=dict(
-        type='CocoDataset',
+        type='CheckedCocoDataset',
         data_root=data_root,
         metainfo=metainfo,
         ann_file='annotations/instances_val.json',

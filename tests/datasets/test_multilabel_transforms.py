@@ -72,7 +72,8 @@ def test_bad_image_is_named(photo, kind):
 def test_training_goes_on_with_a_counted_warning(photo, kind, monkeypatch):
     said = []
     monkeypatch.setattr(
-        'tresnet_mm.datasets.transforms.print_log', lambda message, *args: said.append(message))
+        'tresnet_mm.datasets.load_image_checked.print_log',
+        lambda message, *args: said.append(message))
     good = photo.with_name('good.jpg')
     Image.new('RGB', (9, 9), 'red').save(good)
     BAD_IMAGES[kind][0](photo)

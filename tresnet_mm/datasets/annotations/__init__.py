@@ -1,0 +1,35 @@
+"""The one reading of annotation files: COCO, PASCAL VOC and label tables.
+
+Every dataset, metric and check reads its file through these functions, so that they judge it alike.
+They need no torch. What they refuse, they refuse by one ``ValueError`` (``FileNotFoundError`` for a
+file that is not there) that names the file, the entry and the field.
+"""
+
+from .classes import check_classes
+from .coco_file import CocoFile, read_coco, release_coco_files
+from .coco_segmentation import clean_segmentation, with_clean_mask
+from .file_names import ImageFolder
+from .label_table import LabelRow, LabelTable, read_label_table
+from .text_file import check_regular_file, is_local, read_json, read_text, without_collection
+from .voc_xml import VOCObject, read_voc_list, read_voc_objects
+
+__all__ = [
+    'CocoFile',
+    'ImageFolder',
+    'LabelRow',
+    'LabelTable',
+    'VOCObject',
+    'check_classes',
+    'check_regular_file',
+    'clean_segmentation',
+    'is_local',
+    'read_coco',
+    'read_json',
+    'read_label_table',
+    'read_text',
+    'read_voc_list',
+    'read_voc_objects',
+    'release_coco_files',
+    'with_clean_mask',
+    'without_collection',
+]

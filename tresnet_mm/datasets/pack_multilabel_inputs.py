@@ -1,0 +1,54 @@
+"""From an image and its labels to what a multi-label model takes."""
+
+from collections.abc import Sequence
+
+import numpy as np
+import torch
+from mmcv.transforms import BaseTransform
+from mmengine.registry import TRANSFORMS
+from mmengine.structures import BaseDataElement
+
+
+@TRANSFORMS.register_module()
+class PackMultiLabelInputs(BaseTransform):
+    """Pack an image and its labels for a multi-label model.
+
+    Required keys: ``img`` (H, W, C); ``gt_labels`` (class indices) with ``num_classes``, unless
+    there are no labels, as for new images. Optional: ``unknown_labels`` (class indices).
+
+    Gives ``inputs``, a uint8 tensor (C, H, W), and ``data_samples``, a ``BaseDataElement`` whose
+    ``gt_labels`` is a float tensor (num_classes,): 1 present, 0 absent, -1 unknown.
+
+    Args:
+        meta_keys: What else of the record goes into the sample, where it is there.
+    """
+
+    def __init__(
+        self,
+        meta_keys: Sequence[str] = (
+            'sample_idx', 'img_id', 'img_path', 'ori_shape', 'img_shape', 'scale_factor',
+            'flip', 'flip_direction'),
+    ) -> None:  # fmt: skip
+        self.meta_keys = tuple(meta_keys)
+
+    def transform(self, results: dict) -> dict:
+        """Pack ``results``."""
+        img = results['img']
+        img = img[..., None] if img.ndim == 2 else img
+        sample = BaseDataElement(
+            metainfo={key: results[key] for key in self.meta_keys if key in results}
+        )
+        if 'gt_labels' in results:
+            sample.gt_labels = self._spread(results)
+        inputs = torch.from_numpy(np.ascontiguousarray(img.transpose(2, 0, 1)))
+        return dict(inputs=inputs, data_samples=sample)
+
+    @staticmethod
+    def _spread(results: dict) -> torch.Tensor:
+        target = torch.zeros(results['num_classes'])
+        target[list(results.get('unknown_labels', ()))] = -1
+        target[list(results['gt_labels'])] = 1
+        return target
+
+    def __repr__(self) -> str:
+        return f'{type(self).__name__}(meta_keys={self.meta_keys})'
