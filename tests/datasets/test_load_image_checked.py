@@ -19,7 +19,8 @@ from tresnet_mm.datasets import CustomMultiLabel, LoadImageChecked, check_images
 from tresnet_mm.datasets.image_file import MAX_PIXELS, decode_image, read_image_size
 
 BACKENDS = ['cv2', 'pillow']
-LOADERS = {'detection': dict(type='LoadImageFromFile'), 'multi-label': dict(type='LoadImageChecked')}
+LOADERS = {'detection': dict(type='LoadImageFromFile'),
+           'multi-label': dict(type='LoadImageChecked')}
 
 
 def noise(height=24, width=32, channels=3) -> np.ndarray:
@@ -215,7 +216,8 @@ def test_truncated_jpeg_is_refused_whatever_opencv_makes_of_it(monkeypatch):
     """Older versions of OpenCV fill the rest with grey and say nothing."""
     file = io.BytesIO()
     Image.fromarray(noise(96, 96)).save(file, 'JPEG')
-    monkeypatch.setattr(mmcv, 'imfrombytes', lambda *args, **kwargs: np.zeros((96, 96, 3), np.uint8))
+    monkeypatch.setattr(mmcv, 'imfrombytes',
+                        lambda *args, **kwargs: np.zeros((96, 96, 3), np.uint8))
     assert decode_image(file.getvalue()).shape == (96, 96, 3)
     with pytest.raises(OSError, match='truncated'):
         decode_image(file.getvalue()[:-800])
