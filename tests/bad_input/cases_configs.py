@@ -4,7 +4,6 @@
 from pathlib import Path
 
 from tests.bad_input.case import Case, handled, refused
-
 from tresnet_mm.commands import train
 from tresnet_mm.models import TResNet
 
@@ -42,7 +41,7 @@ CASES = [
     Case('config: JSON cut off', write('x.json', '{"model": '), read('x.json'), refused(ValueError, 'x.json', 'JSONDecodeError')),
     Case('config: YAML that would run code', write('x.yaml', 'a: !!python/object/apply:os.getcwd []\n'), read('x.yaml'), refused(ValueError, 'x.yaml', 'could not determine a constructor')),
     Case('config: YAML that would import', write('x.yml', 'a: !!python/name:os.system\n'), read('x.yml'), refused(ValueError, 'x.yml', 'could not determine a constructor')),
-    Case('config: annotation file missing', write('x.py', BASE + "data_root = '/nowhere/'\nmodel = dict(backbone=dict(init_cfg=None))\ntrain_dataloader = dict(dataset=dict(data_root=data_root))\n"), read('x.py'), refused(FileNotFoundError, '/nowhere/annotations')),
+    Case('config: annotation file missing', write('x.py', BASE + "data_root = '/nowhere/'\nmodel = dict(backbone=dict(init_cfg=None))\ntrain_dataloader = dict(dataset=dict(data_root=data_root))\n"), read('x.py', '--no-check'), refused(FileNotFoundError, '/nowhere/annotations')),
     Case('config: weights to start from missing', write('x.py', BASE + "load_from = 'nowhere.pth'\n"), read('x.py'), refused(FileNotFoundError, 'nowhere.pth')),
     Case('option: into a number', write('x.py', 'a = 1\n'), read('x.py', '--cfg-options', 'a.b=2'), refused(ValueError, '--cfg-options', 'a.b')),
     Case('option: no such list entry', write('x.py', 'a = [1]\n'), read('x.py', '--cfg-options', 'a.5=2'), refused(ValueError, '--cfg-options', 'a.5')),
