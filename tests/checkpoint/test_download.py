@@ -91,10 +91,12 @@ def test_the_hash_in_a_name(tmp_path):
     right = hashlib.sha256(BODY).hexdigest()[:8]
     with serving(WHOLE) as (address, requests):
         assert module.download(f'{address}/a-{right}.pth').read_bytes() == BODY
-        with pytest.raises(ValueError, match=f'a-00000000.pth is not the file that its name says: '
-                                             f'its SHA-256 starts with {right}, not 00000000'):
-            module.download(f'{address}/a-00000000.pth')
-    assert [path.name for path in tmp_path.rglob('*') if path.is_file()] == [f'a-{right}.pth']
+        with pytest.raises(ValueError, match=f'a-0000000f.pth is not the file that its name says: '
+                                             f'its SHA-256 starts with {right}, not 0000000f'):
+            module.download(f'{address}/a-0000000f.pth')
+        module.download(f'{address}/a-20260101.pth')  # a date is no hash
+    assert {path.name for path in tmp_path.rglob('*') if path.is_file()} == {
+        f'a-{right}.pth', 'a-20260101.pth'}
 
 
 def test_a_url_without_a_name():

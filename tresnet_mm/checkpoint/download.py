@@ -19,8 +19,9 @@ ATTEMPTS = 3
 TIMEOUT = 30
 _PAUSE = 1.0
 _CHUNK = 1 << 20
-#: mm's and PyTorch's publishers end a name with the start of the file's SHA-256.
-_HASH = re.compile(r'-([0-9a-f]{8,64})\.\w+$')
+#: mm's and PyTorch's publishers end a name with the start of the file's SHA-256. Digits alone may
+#: be a date.
+_HASH = re.compile(r'-(?!\d+\.)([0-9a-f]{8,64})\.\w+$')
 
 
 def cache_dir() -> Path:
