@@ -42,7 +42,7 @@ def load_config(args: argparse.Namespace) -> Config:
     cfg.launcher = args.launcher
     try:
         cfg.merge_from_dict(args.cfg_options or {})
-    except (KeyError, TypeError, IndexError) as error:
+    except Exception as error:  # mmengine's merging raises whatever it runs into
         raise ValueError(f'--cfg-options {args.cfg_options} do not fit {args.config}: {error}'
                          ) from error
     if args.work_dir is not None:
