@@ -112,7 +112,8 @@ def state(venv: Path, demo: bool = False) -> str:
     A ``TORCH`` once given holds for the runs after it, until another one is given.
     """
     digest = hashlib.sha256()
-    for name in ('setup.py', 'constraints.txt', '.dev_scripts/setup_env.py'):
+    for name in ('setup.py', 'tresnet_mm/_requirements.py', 'constraints.txt',
+                 '.dev_scripts/setup_env.py'):  # fmt: skip
         digest.update((ROOT / name).read_bytes())
     torch = os.environ.get('TORCH') or read_torch_choice(venv)
     return f'{digest.hexdigest()} {torch}{" without inplace-abn" if demo else ""}\n'

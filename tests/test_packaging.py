@@ -145,6 +145,23 @@ def test_console_command_trains_and_tests(console, tmp_path):
     assert 'coco/bbox_mAP' in said
 
 
+@pytest.mark.parametrize(('title', 'expected'), [
+    ('TResNet in your config', 'ATSS ATSSHead TResNet 80 CocoDataset'),
+    ('Own data', 'FCOS FCOSHead TResNet 2 CheckedCocoDataset'),
+])  # fmt: skip
+def test_configs_of_the_readme_can_be_used(title, expected, elsewhere, repo_root, tmp_path):
+    section = (repo_root / 'README.md').read_text().split(f'## {title}')[1]
+    (tmp_path / 'mine.py').write_text(section.split('```python\n')[1].split('```')[0])
+    out = elsewhere(
+        "from mmengine import Config; c = Config.fromfile('mine.py'); m = c.model\n"
+        'from mmengine.registry import MODELS, init_default_scope; init_default_scope("mmdet")\n'
+        'm.backbone.init_cfg = None; model = MODELS.build(m); h = m.bbox_head\n'
+        'print(m.type, h.type, m.backbone.type, h.num_classes, c.train_dataloader.dataset.type)',
+        tmp_path,
+    )
+    assert out.splitlines()[-1] == expected
+
+
 def test_installed_config_is_a_base_for_others(elsewhere, tmp_path):
     # mmengine wants a folder after `::`, and the configs are flat: hence `_base_/..`.
     (tmp_path / 'mine.py').write_text(
