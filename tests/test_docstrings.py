@@ -8,7 +8,10 @@ from mmengine.logging import MMLogger
 
 #: Modules of the public functions and classes, each of which shows how it is used.
 MODULES = [
+    'backbone_swap',
     'checkpoint.conversion',
+    'checks.resume',
+    'config_tree',
     'deploy.fuse',
     'evaluation.multilabel_metric',
     'models.layers.inplace_abn',
@@ -16,6 +19,7 @@ MODULES = [
     'models.losses.asymmetric_loss',
     'models.losses.asymmetric_loss_single_label',
     'models.tresnet',
+    'preflight',
 ]
 
 

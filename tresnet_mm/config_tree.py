@@ -26,7 +26,7 @@ def type_name(kind: Any) -> str:
     return name.rpartition('.')[2]
 
 
-def parts(node: Any, key: str = '') -> Iterator[tuple[str, dict[str, Any]]]:
+def parts(node: Any, key: str = '') -> Iterator[tuple[str, Any]]:
     """Yield all dicts in a part of a config with their dotted keys, each before those inside it.
 
     Args:
@@ -39,13 +39,11 @@ def parts(node: Any, key: str = '') -> Iterator[tuple[str, dict[str, Any]]]:
     """
     if isinstance(node, Mapping):
         yield key, node
-        items = node.items()
+        for name, value in node.items():
+            yield from parts(value, join(key, name))
     elif isinstance(node, (list, tuple)):
-        items = enumerate(node)
-    else:
-        return
-    for name, value in items:
-        yield from parts(value, join(key, name))
+        for i, value in enumerate(node):
+            yield from parts(value, join(key, i))
 
 
 def join(*names: Any) -> str:

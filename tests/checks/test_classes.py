@@ -3,6 +3,9 @@
 import json
 
 import pytest
+from mmdet.datasets import CocoDataset
+from mmdet.evaluation import CocoMetric
+from mmengine.config import Config
 
 import tresnet_mm
 
@@ -38,7 +41,6 @@ def test_every_head_of_a_joint_model(own, problems):
     ('cascade_rcnn_tresnet_m', [f'roi_head.bbox_head.{i}' for i in range(3)]),
     ('retinanet_tresnet_m', ['bbox_head'])])
 def test_heads_in_lists_and_of_roi_models(repo_root, own, problems, name, keys):
-    from mmengine.config import Config
     cfg = own()
     cfg.model = Config.fromfile(repo_root / f'configs/{name}.py').model
     found = problems(cfg)
@@ -47,7 +49,6 @@ def test_heads_in_lists_and_of_roi_models(repo_root, own, problems, name, keys):
 
 
 def test_a_number_left_at_its_default(own, problems, repo_root):
-    from mmengine.config import Config
     cfg = own()
     cfg.model = Config.fromfile(repo_root / 'configs/faster_rcnn_tresnet_m.py').model
     del cfg.model.roi_head.bbox_head['num_classes']
@@ -56,7 +57,6 @@ def test_a_number_left_at_its_default(own, problems, repo_root):
 
 
 def test_region_proposals_know_no_classes(own, problems, repo_root):
-    from mmengine.config import Config
     cfg = own()
     cfg.model = Config.fromfile(repo_root / 'configs/faster_rcnn_tresnet_m.py').model
     cfg.model.roi_head.bbox_head.num_classes = 2
@@ -87,11 +87,13 @@ def test_another_order_of_the_file_is_right_where_labels_go_by_name(own, problem
     content = json.loads(path.read_text())
     content['categories'].reverse()
     path.write_text(json.dumps(content))
-    checked = {'val_dataloader.dataset.type': 'CheckedCocoDataset'}
-    assert problems(own(options=checked)) == {}
-    found = problems(own(options={'val_dataloader.dataset.type': 'CocoDataset'}))
-    assert list(found) == ['val_dataloader.dataset.type']
+    for kind in ('CheckedCocoDataset', 'CocoDataset'):
+        assert problems(own(options={'val_dataloader.dataset.type': kind})) == {}
+    cfg = own()
+    cfg.val_dataloader.dataset.type, cfg.val_evaluator.type = CocoDataset, CocoMetric
+    found = problems(cfg)
     assert found['val_dataloader.dataset.type'].right == 'CheckedCocoDataset'
+    assert found['val_evaluator.type'].right == 'CheckedCocoMetric'
 
 
 def test_splits_of_other_classes_or_another_order(own, problems, coco_file):
@@ -149,7 +151,6 @@ def test_thresholds_of_other_classes(own, problems):
 
 
 def test_a_missing_file_names_the_variable(repo_root, problems, monkeypatch, tmp_path):
-    from mmengine.config import Config
     monkeypatch.setenv('COCO_ROOT', str(tmp_path))
     found = problems(Config.fromfile(repo_root / 'configs/fcos_tresnet_m.py'))
     missing = found['train_dataloader.dataset.ann_file']
@@ -165,7 +166,9 @@ def test_a_remote_file_is_named_as_not_read(own, problems):
 
 
 @pytest.mark.parametrize(('text', 'said'), [
-    ('{', 'not a JSON'), ('[]', 'lacks'), ('{"images": [], "categories": [{"id": 1}]}', "'name'")])
+    ('{', 'not a JSON'), ('[]', 'not a COCO'),
+    ('{"images": [], "categories": [{"id": 1}]}', "'name'"),
+    ('{"images": [{"id": 1, "file_name": "a"}], "categories": []}', "'width'")])
 def test_a_file_that_is_no_coco_file(own, problems, root, text, said):
     (root / 'annotations/instances_train.json').write_text(text)
     found = problems(own())['train_dataloader.dataset.ann_file']

@@ -26,7 +26,7 @@ def check_neck_channels(subject: Subject) -> Iterator[Problem]:
         given = first.get('in_channels')
         right: Any = channels if isinstance(given, (list, tuple)) else channels[-1]
         given = list(given) if isinstance(given, (list, tuple)) else given
-        if given is None or given == right or neck_takes(neck, channels):
+        if given is None or given == right or neck_takes(neck, backbone):
             continue
         yield Problem(f'the backbone ({_described(backbone)}) gives {channels}', where, given,
                       str(right))

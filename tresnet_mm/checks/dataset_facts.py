@@ -18,7 +18,8 @@ from mmengine.fileio import list_from_file
 
 from ..config_tree import dataset_parts, join, other_folder, type_name
 from ..datasets import CocoMultiLabel
-from .coco_facts import CocoFacts, read_coco_facts
+from ..datasets.annotations import is_local
+from .coco_facts import CocoFacts
 from .problem import Problem
 
 
@@ -63,11 +64,11 @@ class DatasetReader:
         self._files: dict[str, CocoFacts | Exception] = {}
 
     def coco(self, path: str) -> CocoFacts:
-        """The content of a COCO file; raises as `read_coco_facts`."""
+        """The content of a COCO file; raises as `CocoFacts`."""
         key = os.path.realpath(path)
         if key not in self._files:
             try:
-                self._files[key] = read_coco_facts(path)
+                self._files[key] = CocoFacts(path)
             except (FileNotFoundError, ValueError) as error:
                 self._files[key] = error
         if isinstance(self._files[key], Exception):
@@ -92,7 +93,7 @@ class DatasetReader:
             return facts
         facts.ann_file = ann_file(cfg)
         facts.classes = _config_classes(cfg) or _default_classes(kind)
-        if facts.ann_file is not None and '://' in facts.ann_file:
+        if facts.ann_file and not is_local(facts.ann_file, cfg.get('backend_args')):
             facts.problems.append(Problem(
                 'a remote annotation file is not read before the run', facts.where('ann_file'),
                 facts.ann_file, severity='not made'))
@@ -109,6 +110,8 @@ class DatasetReader:
     def _read_coco(self, facts: DatasetFacts, kind: type) -> None:
         try:
             coco = self.coco(facts.ann_file)
+            if not issubclass(kind, CocoMultiLabel):
+                coco.file.require_boxes()
         except (FileNotFoundError, ValueError) as error:
             facts.problems.append(Problem(
                 str(error), facts.where('ann_file'), facts.cfg['ann_file'],
@@ -125,8 +128,8 @@ class DatasetReader:
             keep = _kept_by_filter(facts.cfg, images, with_label)
         facts.ids = keep & set(images)
         facts.size = _subset(len(facts.ids), facts.cfg.get('indices'))
-        counts = coco.objects()
-        facts.objects = Counter({name: counts[name] for name in facts.classes})
+        counts = coco.file.objects_per_class()
+        facts.objects = Counter({name: counts.get(name, 0) for name in facts.classes})
 
 
 def reads_coco(kind: type) -> bool:

@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import os
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from typing import Any
 
+from mmdet.evaluation import CocoMetric
+
 from ..config_tree import join, type_name
+from ..datasets.annotations import is_local
 from .coco_facts import CocoFacts
 from .loader_facts import LoaderFacts
 from .problem import Problem, listed
@@ -31,11 +34,12 @@ def check_evaluator_file(subject: Subject) -> Iterator[Problem]:
         path = metric.get('ann_file')
         if path is None:
             continue
-        if '://' in path:
+        if not is_local(path, metric.get('backend_args')):
             yield Problem('a remote annotation file is not read before the run',
                           join(key, 'ann_file'), path, severity='not made')
             continue
         yield from _compare(subject, loader, join(key, 'ann_file'), path)
+        yield from _numbering(subject, loader, key, metric)
 
 
 def _collision(loader: LoaderFacts) -> str:
@@ -91,8 +95,23 @@ def _compare(subject: Subject, loader: LoaderFacts, where: str, path: str) -> It
     classes = loader.classes or ()
     missing = [name for name in classes if name not in own.names]
     if missing and not same_file:
-        yield Problem(f'lacks the classes {listed(missing)} of {loader.key}', where, path,
-                      right)
+        yield Problem(f'lacks the classes {listed(missing)} of {loader.key}', where, path, right)
+
+
+def _numbering(subject: Subject, loader: LoaderFacts, key: str,
+               metric: Mapping[str, Any]) -> Iterator[Problem]:
+    """The metric of mmdet itself, given as a class, takes labels for places in the file's order."""
+    if metric['type'] is not CocoMetric or not os.path.exists(metric['ann_file']):
+        return
+    try:
+        names = subject.reader.coco(metric['ann_file']).names
+    except ValueError:  # told already
+        return
+    order = tuple(name for name in names if name in (loader.classes or ()))
+    if sorted(order) == sorted(loader.classes or ()) and order != loader.classes:
+        yield Problem(f'takes labels in the order of its file ({listed(order)}), and '
+                      f'{loader.key} has that of metainfo ({listed(loader.classes)})',
+                      join(key, 'type'), 'CocoMetric', 'CheckedCocoMetric')
 
 
 def _difference(own: CocoFacts, files: list[CocoFacts]) -> str:
@@ -103,7 +122,7 @@ def _difference(own: CocoFacts, files: list[CocoFacts]) -> str:
             if other['file_name'] != image['file_name']:
                 return (f'image {key!r} is {other["file_name"]!r} there and '
                         f'{image["file_name"]!r} here')
-    given = [file for file in files if file.annotations]
+    given = [file for file in files if file.file.annotations]
     if not given:
         return ''
     boxes: Counter[tuple[Any, ...]] = sum((file.boxes() for file in given), Counter())

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import inspect
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from copy import deepcopy
 from dataclasses import dataclass
 from typing import Any
@@ -13,6 +13,7 @@ from mmengine.config import ConfigDict
 from mmengine.registry import MODELS, DefaultScope
 from torch import nn
 
+from ..archs import stage_channels
 from ..config_tree import join, parts, type_name
 
 #: Keys under which a model keeps heads that know the classes of the data.
@@ -78,32 +79,44 @@ def _default_classes(head: Mapping[str, Any]) -> int | None:
     return None
 
 
-def backbone_channels(backbone: Mapping[str, Any]) -> list[int] | None:
-    """The channels of a backbone's feature maps, in order; None where that cannot be told.
+def backbone_features(backbone: Mapping[str, Any]) -> list[torch.Tensor] | None:
+    """The feature maps of a backbone for an image of 128 pixels, on the meta device: shapes alone.
 
-    A backbone that says them (as TResNet does) is asked, another is run on the meta device, which
-    computes shapes alone.
+    None where that cannot be told, as where an operator does not know the meta device.
     """
     try:
-        with torch.device('meta'):
+        with torch.device('meta'), torch.no_grad():
             module = build(backbone)
-            channels = getattr(module, 'out_channels', None)
-            if isinstance(channels, (list, tuple)):
-                return list(channels)
-            return [feature.shape[1] for feature in _features(module)]
+            module.eval()  # not in one expression: mmdet's ResNet returns None
+            return list(module(torch.empty(1, 3, 128, 128)))
     except Exception:  # noqa: BLE001 - whatever a model of another library raises
         return None
 
 
-def neck_takes(neck: Any, channels: Sequence[int]) -> bool:
-    """Whether a neck (or a list of necks) runs on feature maps of these channels."""
-    sides = [64 // 2 ** i for i in range(len(channels))]
-    features = tuple(torch.empty(1, c, max(1, side), max(1, side), device='meta')
-                     for c, side in zip(channels, sides, strict=True))
+def backbone_channels(backbone: Mapping[str, Any]) -> list[int] | None:
+    """The channels of a backbone's feature maps, in order; None where that cannot be told."""
+    if is_tresnet(backbone):
+        try:
+            channels = stage_channels(backbone.get('arch', 'm'))
+            return [channels[i] for i in backbone.get('out_indices', range(4))]
+        except (IndexError, KeyError, TypeError, ValueError):  # building it says what is wrong
+            return None
+    features = backbone_features(backbone)
+    return None if features is None else [feature.shape[1] for feature in features]
+
+
+def neck_takes(neck: Any, backbone: Mapping[str, Any]) -> bool:
+    """Whether a neck (or a list of necks) runs on the feature maps of a backbone.
+
+    Also true where that cannot be told.
+    """
+    features: Any = backbone_features(backbone)
+    if features is None:
+        return True
     try:
-        with torch.device('meta'):
+        with torch.device('meta'), torch.no_grad():
             for part in neck if isinstance(neck, (list, tuple)) else [neck]:
-                features = build(part).eval()(features)
+                features = build(part).eval()(tuple(features))
     except NotImplementedError:  # an operator without shapes alone: not a matter of channels
         return True
     except Exception:  # noqa: BLE001
@@ -140,12 +153,6 @@ def backbones(model: Any) -> Iterator[tuple[str, Mapping[str, Any], Mapping[str,
     for key, part in parts(model, 'model'):
         if isinstance(part.get('backbone'), Mapping) and 'teacher' not in key:
             yield join(key, 'backbone'), part['backbone'], part
-
-
-def _features(module: nn.Module) -> Sequence[torch.Tensor]:
-    with torch.no_grad():
-        module.eval()  # not in one expression: mmdet's ResNet returns None
-        return module(torch.empty(1, 3, 128, 128, device='meta'))
 
 
 def _current_scope() -> str:

@@ -102,15 +102,17 @@ def read_settings(text: str) -> dict[str, Any]:
         if isinstance(node, ast.Assign) and isinstance(node.targets[0], ast.Name):
             try:
                 settings[node.targets[0].id] = _value(node.value)
-            except (ValueError, RecursionError):
+            except (ValueError, AttributeError, TypeError, RecursionError):
                 continue
     return settings
 
 
 def _value(node: ast.AST) -> Any:
-    if isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id == 'dict' \
-            and not node.args and all(keyword.arg for keyword in node.keywords):
-        return {keyword.arg: _value(keyword.value) for keyword in node.keywords}
+    if isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id == 'dict':
+        parts = [{keyword.arg: _value(keyword.value)} if keyword.arg else _value(keyword.value)
+                 for keyword in node.keywords]
+        return {key: value for part in [*map(_value, node.args), *parts]
+                for key, value in part.items()}
     if isinstance(node, ast.Dict) and None not in node.keys:
         return {_value(key): _value(value)
                 for key, value in zip(node.keys, node.values, strict=True)}

@@ -61,7 +61,7 @@ def _loader_rows(loader: LoaderFacts) -> Iterator[tuple[str, str]]:
 
 def _sizes(dataset: DatasetFacts) -> str:
     """The range of image sizes, where the annotation file has them."""
-    images = dataset.coco.images if dataset.coco else ()
+    images = dataset.coco.file.images if dataset.coco else ()
     sides = [(image['width'], image['height']) for image in images
              if isinstance(image.get('width'), int) and isinstance(image.get('height'), int)]
     if not sides:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import warnings
 from collections import OrderedDict
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
@@ -76,10 +77,12 @@ def compare_weights(model: nn.Module, state_dict: Mapping[str, Tensor]) -> Weigh
 
     if metadata:
         given._metadata = metadata
-    try:
-        load(model, given)
-    except ValueError as error:  # a backbone or an image head that is not this model's
-        report.refused = str(error)
+    with warnings.catch_warnings():
+        warnings.filterwarnings('ignore', '.*meta parameter')  # nothing is copied there: meant
+        try:
+            load(model, given)
+        except ValueError as error:  # a backbone or an image head that is not this model's
+            report.refused = str(error)
     report.missing[:] = [name for name in report.missing if 'num_batches_tracked' not in name]
     for text in errors:
         name = next((name for name in shapes if f' {name}:' in text), None)
@@ -102,6 +105,9 @@ def weights_of(checkpoint: Mapping[str, Any]) -> Mapping[str, Tensor]:
 
 
 def _modules(names: Iterable[str], most: int = 4) -> str:
-    """The modules that parameters belong to, by the shortest names that tell them apart."""
-    found = sorted({'.'.join(name.split('.')[:2]) for name in names})
+    """The modules that parameters belong to, as closely as fits."""
+    for depth in (2, 1):
+        found = sorted({'.'.join(name.split('.')[:depth]) for name in names})
+        if len(found) <= most:
+            break
     return ', '.join(found[:most]) + (', ...' if len(found) > most else '')

@@ -3,6 +3,7 @@ from __future__ import annotations
 
 import dataclasses
 import os
+import re
 from collections import Counter, defaultdict
 from collections.abc import Callable, Mapping, Sequence
 from functools import cached_property
@@ -12,12 +13,15 @@ from weakref import WeakValueDictionary
 
 from . import coco_values as values
 from .classes import check_classes
-from .text_file import is_local, read_json
+from .text_file import is_local, parse_json, read_text
 
 _show = Repr()
 _show.maxlist = _show.maxdict = 6
 _show.maxstring = _show.maxlong = _show.maxother = 60
 show = _show.repr
+
+#: Lists of polygons; an RLE is an object, and stays.
+_OUTLINES = re.compile(r'"segmentation":\s*\[[^"{}]*\]')
 
 #: What is read, as long as someone uses it; see `read_coco`.
 _in_use: WeakValueDictionary[tuple, CocoFile] = WeakValueDictionary()
@@ -100,7 +104,8 @@ class CocoFile:
                 _column(self.path, part, getattr(self, part), key)
 
 
-def read_coco(path: str, backend_args: Mapping | None = None, keep: bool = False) -> CocoFile:
+def read_coco(path: str, backend_args: Mapping | None = None, keep: bool = False,
+              outlines: bool = True) -> CocoFile:
     """Read and check a COCO file.
 
     Readers at the same time share one result. It goes when nobody holds it any more, so that the
@@ -111,6 +116,8 @@ def read_coco(path: str, backend_args: Mapping | None = None, keep: bool = False
         backend_args: Arguments of that backend.
         keep: Hold it until the next reader of the same, unchanged file, which then shares it: for
             a check in front of a run. :func:`release_coco_files` ends the holding.
+        outlines: Whether to read the polygons of the objects, which are most of a file and of the
+            time to parse it. Without them every ``segmentation`` that is a list is empty.
 
     Raises:
         FileNotFoundError: There is no such file.
@@ -121,7 +128,10 @@ def read_coco(path: str, backend_args: Mapping | None = None, keep: bool = False
     key = _identity(path) if is_local(path, backend_args) else None
     coco = _in_use.get(key) if key else None
     if coco is None:
-        coco = _check(path, read_json(path, backend_args))
+        text = read_text(path, backend_args)
+        if not outlines:
+            text, key = _OUTLINES.sub('"segmentation":[]', text), None
+        coco = _check(path, parse_json(path, text))
     if key:
         _in_use[key] = coco
         _kept.pop(key, None)

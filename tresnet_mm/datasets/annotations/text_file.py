@@ -100,9 +100,14 @@ def read_json(path: str, backend_args: Mapping | None = None) -> Any:
         FileNotFoundError: There is no such file.
         ValueError: As :func:`read_text`; it is no JSON, or nested too deeply.
     """
+    return parse_json(path, read_text(path, backend_args))
+
+
+def parse_json(path: str, text: str) -> Any:
+    """Parse the text of a JSON file; raises as :func:`read_json`."""
     try:
         with without_collection():
-            return json.loads(read_text(path, backend_args))
+            return json.loads(text)
     except json.JSONDecodeError as error:
         raise ValueError(f'{path}: not a JSON file: {error}') from None
     except RecursionError:

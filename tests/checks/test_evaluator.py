@@ -1,0 +1,105 @@
+"""The annotation file of a COCO metric against the datasets that it judges."""
+
+import json
+
+import pytest
+from mmengine.config import ConfigDict
+
+
+def two_datasets(cfg, second):
+    first = cfg.val_dataloader.dataset
+    cfg.val_dataloader.dataset = ConfigDict(type='ConcatDataset', datasets=[
+        first, dict(first, ann_file=f'annotations/instances_{second}.json')])
+    return cfg
+
+
+@pytest.mark.parametrize('task', ['train', 'test'])
+def test_a_file_that_is_not_there(own, problems, task):
+    key = 'val_evaluator.ann_file' if task == 'train' else 'test_evaluator.ann_file'
+    found = problems(own(options={key: 'nowhere/val.json'}), task=task)[key]
+    assert 'nowhere/val.json does not exist' in found.what and 'instances_val.json' in found.right
+
+
+def test_a_file_of_other_images(own, problems, coco_file):
+    path = coco_file('other', first_id=1001)
+    found = problems(own(options={'val_evaluator.ann_file': str(path)}))['val_evaluator.ann_file']
+    assert 'lacks 8 of the 8 images' in found.what and 'instances_val.json' in found.what
+    assert found.value == str(path)
+
+
+def test_the_training_file_of_the_same_image_ids(own, problems, root):
+    path = str(root / 'annotations/instances_train.json')
+    found = problems(own(options={'test_evaluator.ann_file': path}), task='test')
+    assert '32 objects' in found['test_evaluator.ann_file'].what
+
+
+def test_other_file_names_under_the_same_ids(own, problems, root):
+    content = json.loads((root / 'annotations/instances_val.json').read_text())
+    for image in content['images']:
+        image['file_name'] = 'other_' + image['file_name']
+    path = root / 'renamed.json'
+    path.write_text(json.dumps(content))
+    found = problems(own(options={'val_evaluator.ann_file': str(path)}))['val_evaluator.ann_file']
+    assert 'other_0.png' in found.what
+
+
+def test_a_copy_of_the_file_is_the_same(own, problems, root):
+    path = root / 'copy.json'
+    path.write_text((root / 'annotations/instances_val.json').read_text())
+    assert problems(own(options={'val_evaluator.ann_file': str(path)})) == {}
+
+
+def test_a_part_of_the_data_set(own, problems):
+    found = problems(own(options={'val_dataloader.dataset.indices': 3}))
+    assert 'counts as missed' in found['val_evaluator.ann_file'].what
+
+
+def test_a_file_of_more_images(own, problems, coco_file):
+    path = coco_file('more', number=12, shift=3)
+    found = problems(own(options={'val_evaluator.ann_file': str(path)}))['val_evaluator.ann_file']
+    assert '4 of its 12 images' in found.what
+
+
+def test_a_metric_without_a_file_takes_the_datasets(own, problems):
+    assert problems(own(options={'val_evaluator.ann_file': None})) == {}
+
+
+def test_a_remote_file_is_named(own, problems):
+    cfg = own(options={'val_evaluator.ann_file': 's3://bucket/val.json'})
+    assert problems(cfg) == {}
+    assert list(problems(cfg, severity='not made')) == ['val_evaluator.ann_file']
+
+
+@pytest.mark.parametrize('file', [None, 'val'])
+def test_joined_datasets_whose_image_ids_collide(own, problems, root, file):
+    cfg = two_datasets(own(), 'train')
+    cfg.val_evaluator.ann_file = file and str(root / 'annotations/instances_val.json')
+    found = problems(cfg)['val_dataloader.dataset']
+    assert '8 image ids stand in both' in found.what
+
+
+def test_joined_datasets_are_right_with_a_file_of_all(own, problems, root, coco_file):
+    coco_file('more', first_id=101)
+    cfg = two_datasets(own(), 'more')
+    found = problems(cfg)['val_evaluator.ann_file']
+    assert 'lacks 8 of the 16 images' in found.what
+    both = json.loads((root / 'annotations/instances_val.json').read_text())
+    more = json.loads((root / 'annotations/instances_more.json').read_text())
+    both['images'] += more['images']
+    both['annotations'] += [dict(a, id=a['id'] + 100) for a in more['annotations']]
+    (root / 'both.json').write_text(json.dumps(both))
+    cfg.val_evaluator.ann_file = str(root / 'both.json')
+    assert problems(cfg) == {}
+
+
+def test_images_that_are_evaluated_twice(own, problems):
+    cfg = own()
+    cfg.val_dataloader.dataset = ConfigDict(
+        type='RepeatDataset', times=2, dataset=cfg.val_dataloader.dataset)
+    assert '2 times' in problems(cfg)['val_dataloader.dataset'].what
+
+
+def test_one_of_several_metrics(own, problems):
+    cfg = own('multitask_fcos_tresnet_tiny_shapes')
+    cfg.val_evaluator[0].ann_file = 'nowhere.json'
+    assert list(problems(cfg)) == ['val_evaluator.0.ann_file']
