@@ -12,11 +12,11 @@ from typing import Any
 import torch
 from hypothesis import strategies as st
 from safetensors.torch import save
-from tests.fuzz.kinds import Kind, documented
-from tests.fuzz.mutations import damaged
 
 from tests.checkpoint import hostile
 from tests.checkpoint.conftest import linear_head, make_backbone, official_keys, timm_keys
+from tests.fuzz.kinds import Kind, documented
+from tests.fuzz.mutations import damaged
 from tresnet_mm.checkpoint import convert, load_pretrained, read_file
 from tresnet_mm.checkpoint.plain_types import plain_names
 

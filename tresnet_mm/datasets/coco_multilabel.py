@@ -30,7 +30,7 @@ class CocoMultiLabel(MultiLabelDataset):
 
     def load_data_list(self) -> list[dict]:
         """Read the file: one pass over the annotations, no index besides image -> labels."""
-        coco = read_coco(self.ann_file, self.backend_args)
+        coco = read_coco(self.ann_file, self.backend_args, outlines=False)
         if not coco.labelled:
             raise ValueError(f"{self.ann_file}: not a COCO instance file, it lacks ['annotations']")
         label_of = self._label_of_category(coco)
