@@ -53,7 +53,8 @@ class CocoMultiLabel(MultiLabelDataset):
         """Label of each category id; None where ``metainfo`` leaves the category out."""
         ids = coco.category_ids(self._metainfo.get('classes'))
         self._set_classes(self._metainfo.get('classes') or coco.classes)
-        label_of = {category['id']: None for category in coco.categories}
+        label_of: dict[int | str, int | None] = {
+            category['id']: None for category in coco.categories}
         label_of.update((category_id, label) for label, category_id in enumerate(ids))
         return label_of
 
