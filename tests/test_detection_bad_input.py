@@ -307,3 +307,25 @@ def test_same_as_mmdet_on_real_images(coco_tiny):
     theirs = DATASETS.build(dict(type=CocoDataset, **common))  # the class: mmdet's name is ours
     assert len(ours) == len(theirs) == 80
     assert all(ours.get_data_info(i) == theirs.get_data_info(i) for i in range(len(ours)))
+
+
+def test_same_masks_as_mmdet_on_real_images(coco_tiny):
+    """Every sample of training on boxes and masks, crowds among them."""
+    common = dict(
+        data_root=str(coco_tiny), ann_file='annotations/instances_train2017.json',
+        data_prefix=dict(img='train2017/'), filter_cfg=dict(filter_empty_gt=True, min_size=32),
+        pipeline=[dict(type='LoadImageFromFile'),
+                  dict(type='LoadAnnotations', with_bbox=True, with_mask=True),
+                  dict(type='PackDetInputs')])
+    init_default_scope('mmdet')
+    ours = DATASETS.build(dict(type='CheckedCocoDataset', **common))
+    theirs = DATASETS.build(dict(type=CocoDataset, **common))
+    assert len(ours) == len(theirs) > 50
+    for i in range(0, len(ours), 4):
+        left, right = ours[i], theirs[i]
+        assert torch.equal(left['inputs'], right['inputs'])
+        for part in ('gt_instances', 'ignored_instances'):
+            a, b = (getattr(sample['data_samples'], part) for sample in (left, right))
+            assert torch.equal(a.bboxes.tensor, b.bboxes.tensor)
+            assert torch.equal(a.labels, b.labels)
+            assert np.array_equal(a.masks.masks, b.masks.masks)
