@@ -12,7 +12,7 @@ import torch
 from mmdet.datasets import CocoDataset
 from mmengine.registry import DATASETS, init_default_scope
 
-import tresnet_mm.datasets  # noqa: F401
+import tresnet_mm
 
 SIDE = 64
 POLYGON = [[5, 5, 25, 5, 25, 25, 5, 25]]
@@ -186,6 +186,90 @@ def test_masks_are_asked_for_only_where_a_model_learns_them(tmp_path):
         build(ann_file, with_mask=True)
 
 
+def _told(monkeypatch) -> list[str]:
+    from tresnet_mm.datasets import checked_coco
+    told: list[str] = []
+    monkeypatch.setattr(checked_coco, 'print_log', lambda message, *args: told.append(message))
+    return told
+
+
+def test_crowds_are_told_of_where_they_are_most_objects(tmp_path, monkeypatch):
+    told = _told(monkeypatch)
+    ann_file = write(tmp_path, coco_file(annotation(iscrowd=1)))
+    assert build(ann_file).crowds == 1
+    assert told == []
+    ann_file = write(tmp_path, coco_file(annotation(iscrowd=1), annotation(id=3, iscrowd=1)))
+    dataset = build(ann_file)
+    assert (dataset.crowds, len(dataset)) == (2, 1)
+    assert told == [f'{ann_file}: 2 of 3 annotations are crowds (iscrowd=1), which are regions to '
+                    'ignore and no objects to learn']
+
+
+@pytest.mark.parametrize('filter_cfg', [None, dict(filter_empty_gt=True), dict(min_size=1)])
+def test_nothing_to_learn_is_an_error(tmp_path, filter_cfg):
+    data = coco_file(annotation())
+    for entry in data['annotations']:
+        entry['iscrowd'] = 1
+    ann_file = write(tmp_path, data)
+    with pytest.raises(ValueError, match=r'of 2 annotations no object is left to learn from.*: '
+                                         '2 are crowds'):
+        build(ann_file, filter_cfg=filter_cfg)
+    assert len(build(ann_file, test_mode=True)) == 2
+
+
+def test_unlabelled_images_are_data_where_the_filter_lets_them(tmp_path):
+    """As semi-supervised training has them."""
+    ann_file = write(tmp_path, without(coco_file(), 'annotations'))
+    assert len(build(ann_file, filter_cfg=dict(filter_empty_gt=False))) == 2
+
+
+def test_objects_marked_ignore_are_counted(tmp_path):
+    dataset = build(write(tmp_path, coco_file(annotation(ignore=1), annotation(id=3, ignore=0))))
+    assert dataset.dropped == {'marked ignore': 1}
+    assert len(dataset[0]['data_samples'].gt_instances) == 2
+
+
+def test_images_below_min_size_are_counted(tmp_path, monkeypatch):
+    told = _told(monkeypatch)
+    data = coco_file(annotation(image_id=2))
+    data['images'][1].update(width=20)
+    ann_file = write(tmp_path, data)
+    assert len(build(ann_file)) == 1
+    assert told == [f'{ann_file}: 1 of 2 images are left out: smaller than min_size=32']
+
+
+def test_stray_ids_are_shown_with_their_kind(tmp_path, monkeypatch):
+    told = _told(monkeypatch)
+    build(write(tmp_path, coco_file(annotation(image_id='1'))))
+    assert "1 of an image that is not listed ('1')" in told[0]
+
+
+def test_image_folder_has_to_be_named(tmp_path):
+    ann_file = write(tmp_path, coco_file())
+    with pytest.raises(ValueError, match=r'dict\(img=FOLDER\), got .*img_path'):
+        build(ann_file, data_prefix=dict(img_path='train/'))
+
+
+def test_misspelt_class_is_an_error_under_the_name_of_mmdet(tmp_path):
+    """A swapped config keeps mmdet's names: the same file, the same error."""
+    ann_file = write(tmp_path, coco_file())
+    with pytest.raises(ValueError, match=r"class 'cta' \(1 of 2 classes\) is not among .*cat, dog"):
+        build(ann_file, type='CocoDataset', metainfo=dict(classes=('cta', 'dog')))
+
+
+def test_shipped_configs_name_the_checked_dataset(repo_root):
+    """And the checked loader, under whichever of their names."""
+    from mmdet.registry import DATASETS, TRANSFORMS
+    from mmengine.config import Config
+    for path in sorted((repo_root / 'configs').glob('*.py')):
+        cfg = Config.fromfile(path)
+        for loader in (cfg.train_dataloader, cfg.val_dataloader, cfg.test_dataloader):
+            kind = DATASETS.get(loader.dataset.type)
+            assert issubclass(kind, tresnet_mm.datasets.ImageDataset), path
+            first = TRANSFORMS.get(loader.dataset.pipeline[0].type)
+            assert issubclass(first, tresnet_mm.datasets.LoadImageChecked), path
+
+
 def test_image_missing_on_disk_is_named(tmp_path):
     dataset = build(write(tmp_path, coco_file()))
     (tmp_path / '1.png').unlink()
@@ -223,3 +307,25 @@ def test_same_as_mmdet_on_real_images(coco_tiny):
     theirs = DATASETS.build(dict(type=CocoDataset, **common))  # the class: mmdet's name is ours
     assert len(ours) == len(theirs) == 80
     assert all(ours.get_data_info(i) == theirs.get_data_info(i) for i in range(len(ours)))
+
+
+def test_same_masks_as_mmdet_on_real_images(coco_tiny):
+    """Every sample of training on boxes and masks, crowds among them."""
+    common = dict(
+        data_root=str(coco_tiny), ann_file='annotations/instances_train2017.json',
+        data_prefix=dict(img='train2017/'), filter_cfg=dict(filter_empty_gt=True, min_size=32),
+        pipeline=[dict(type='LoadImageFromFile'),
+                  dict(type='LoadAnnotations', with_bbox=True, with_mask=True),
+                  dict(type='PackDetInputs')])
+    init_default_scope('mmdet')
+    ours = DATASETS.build(dict(type='CheckedCocoDataset', **common))
+    theirs = DATASETS.build(dict(type=CocoDataset, **common))
+    assert len(ours) == len(theirs) > 50
+    for i in range(0, len(ours), 4):
+        left, right = ours[i], theirs[i]
+        assert torch.equal(left['inputs'], right['inputs'])
+        for part in ('gt_instances', 'ignored_instances'):
+            a, b = (getattr(sample['data_samples'], part) for sample in (left, right))
+            assert torch.equal(a.bboxes.tensor, b.bboxes.tensor)
+            assert torch.equal(a.labels, b.labels)
+            assert np.array_equal(a.masks.masks, b.masks.masks)

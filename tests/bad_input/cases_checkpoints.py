@@ -10,8 +10,8 @@ import onnx
 import torch
 from onnx import TensorProto, helper
 from safetensors.torch import save_file
-from tests.bad_input.case import Case, handled, refused
 
+from tests.bad_input.case import Case, handled, refused
 from tests.checkpoint import hostile
 from tests.checkpoint.conftest import ARCH, linear_head, make_backbone, official_keys, timm_keys
 from tresnet_mm.checkpoint import CheckpointMismatch, convert, load_pretrained, read_source

@@ -4,6 +4,7 @@ from __future__ import annotations
 import contextlib
 import functools
 import io
+import itertools
 import json
 import tempfile
 from collections.abc import Callable, Iterator
@@ -37,22 +38,32 @@ COCO = dict(
                                counts='R2d0<0000000000000000000000000000000000000n9'))])
 
 
+@functools.cache
+def workplace() -> tempfile.TemporaryDirectory:
+    """A folder for as long as the process lives: to make and remove one for each case is slow."""
+    return tempfile.TemporaryDirectory()
+
+
 @contextlib.contextmanager
-def folder_with(name: str, content: bytes) -> Iterator[Path]:
-    """A folder with one file."""
-    with tempfile.TemporaryDirectory() as folder:
-        (Path(folder) / name).write_bytes(content)
-        yield Path(folder)
+def file_with(name: str, content: bytes) -> Iterator[Path]:
+    """A file, removed afterwards."""
+    path = Path(workplace().name) / name
+    path.parent.mkdir(exist_ok=True)
+    path.write_bytes(content)
+    try:
+        yield path
+    finally:
+        path.unlink()
 
 
 @functools.cache
 def images() -> Path:
-    """The images of `COCO`, for as long as the process lives."""
-    folder = tempfile.TemporaryDirectory()
-    images.folder = folder  # kept from being removed
+    """The folder with the images of `COCO`."""
+    folder = Path(workplace().name) / 'img'
+    folder.mkdir()
     for name in ('1.png', '2.png'):
-        Image.new('RGB', (SIDE, SIDE)).save(Path(folder.name) / name)
-    return Path(folder.name)
+        Image.new('RGB', (SIDE, SIDE)).save(folder / name)
+    return folder
 
 
 def to_bytes(data: Any) -> bytes:
@@ -98,12 +109,16 @@ def evaluate(ann_file: str, metric: str) -> None:
             assert -1 <= value <= 1, (name, value)
 
 
+_numbers = itertools.count()
+
+
 def check_coco(content: bytes) -> bool:
     """Whether any use of the file goes well."""
     init_default_scope('mmdet')
-    with folder_with('instances.json', content) as folder, \
+    # A name of its own, since what is read is shared by name, time and size.
+    with file_with(f'{next(_numbers)}-instances.json', content) as path, \
             contextlib.redirect_stdout(io.StringIO()):
-        ann_file = str(folder / 'instances.json')
+        ann_file = str(path)
         uses: list[Callable] = [
             lambda: train(ann_file, False), lambda: train(ann_file, True), lambda: label(ann_file),
             lambda: evaluate(ann_file, 'CocoMetric'),
@@ -135,9 +150,9 @@ def encode(text: str, encoding: str) -> bytes:
 def check_table(case: tuple[str, bytes]) -> bool:
     """Whether a label table is read."""
     name, content = case
-    with folder_with(name, content) as folder:
+    with file_with(name, content) as path:
         return documented(lambda: DATASETS.build(dict(
-            type='CustomMultiLabel', ann_file=name, data_root=str(folder),
+            type='CustomMultiLabel', ann_file=name, data_root=str(path.parent),
             data_prefix=dict(img='img'))), name)
 
 
@@ -166,12 +181,10 @@ def voc_cases(draw: st.DrawFn) -> tuple[bytes, bytes]:
 def check_voc(case: tuple[bytes, bytes]) -> bool:
     """Whether a VOC folder is read."""
     listed, xml = case
-    with folder_with('list.txt', listed) as folder:
-        (folder / 'Annotations').mkdir()
-        (folder / 'Annotations/a.xml').write_bytes(xml)
+    with file_with('list.txt', listed) as path, file_with('Annotations/a.xml', xml):
         return documented(lambda: DATASETS.build(dict(
-            type='VOCMultiLabel', ann_file='list.txt', data_root=str(folder),
-            metainfo=dict(classes=('cat', 'dog')))), str(folder))
+            type='VOCMultiLabel', ann_file='list.txt', data_root=str(path.parent),
+            metainfo=dict(classes=('cat', 'dog')))), 'list.txt', 'a.xml')
 
 
 # Images.
@@ -199,13 +212,12 @@ SOUND = [
 def check_image(content: bytes) -> bool:
     """Whether both decoders read a file; what one refuses for its header, both refuse."""
     read = []
-    with folder_with('x.img', content) as folder:
-        path = str(folder / 'x.img')
+    with file_with('x.img', content) as path:
         for backend in ('cv2', 'pillow'):
             loader = TRANSFORMS.build(dict(
                 type='LoadImageChecked', imdecode_backend=backend, max_pixels=10**6))
 
-            def load(loader: Any = loader) -> None:
+            def load(loader: Any = loader, path: str = str(path)) -> None:
                 image = loader(dict(img_path=path))['img']
                 assert image.dtype == np.uint8 and image.ndim == 3 and image.shape[2] == 3
             read.append(documented(load, 'x.img'))

@@ -54,7 +54,8 @@ class CheckedCocoDataset(ImageDataset, CocoDataset):
         coco.require_boxes()
         self.cat_ids = coco.category_ids(self.metainfo['classes'])
         self.cat2label = {category_id: label for label, category_id in enumerate(self.cat_ids)}
-        self.cat_img_map = {category['id']: [] for category in coco.categories}
+        self.cat_img_map: dict[int | str, list[int | str]] = {
+            category['id']: [] for category in coco.categories}
         for annotation in coco.annotations:
             self.cat_img_map.setdefault(annotation['category_id'], []).append(
                 annotation['image_id'])

@@ -30,7 +30,7 @@ class CocoMultiLabel(MultiLabelDataset):
 
     def load_data_list(self) -> list[dict]:
         """Read the file: one pass over the annotations, no index besides image -> labels."""
-        coco = read_coco(self.ann_file, self.backend_args)
+        coco = read_coco(self.ann_file, self.backend_args, outlines=False)
         if not coco.labelled:
             raise ValueError(f"{self.ann_file}: not a COCO instance file, it lacks ['annotations']")
         label_of = self._label_of_category(coco)
@@ -53,7 +53,8 @@ class CocoMultiLabel(MultiLabelDataset):
         """Label of each category id; None where ``metainfo`` leaves the category out."""
         ids = coco.category_ids(self._metainfo.get('classes'))
         self._set_classes(self._metainfo.get('classes') or coco.classes)
-        label_of = {category['id']: None for category in coco.categories}
+        label_of: dict[int | str, int | None] = {
+            category['id']: None for category in coco.categories}
         label_of.update((category_id, label) for label, category_id in enumerate(ids))
         return label_of
 

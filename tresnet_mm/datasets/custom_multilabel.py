@@ -1,6 +1,7 @@
 """Own image labels from a CSV or JSON-lines file."""
 
 from collections.abc import Mapping
+from typing import Any
 
 from mmengine.registry import DATASETS
 
@@ -37,7 +38,7 @@ class CustomMultiLabel(MultiLabelDataset):
     """
 
     def __init__(
-        self, ann_file: str, label_separator: str = ';', keep_empty: bool = True, **kwargs
+        self, ann_file: str, label_separator: str = ';', keep_empty: bool = True, **kwargs: Any
     ) -> None:
         if not label_separator or ',' in label_separator:
             raise ValueError(f'label_separator must be set and no comma, got {label_separator!r}')

@@ -1,10 +1,12 @@
 """The loader of images, for both tasks."""
 from __future__ import annotations
 
+from typing import Any
+
+import numpy as np
 from mmcv.transforms import LoadImageFromFile
 from mmengine.logging import print_log
 from mmengine.registry import TRANSFORMS
-from numpy import float32
 
 from .image_file import MAX_PIXELS, decode_image, read_image_bytes
 
@@ -38,7 +40,7 @@ class LoadImageChecked(LoadImageFromFile):
 
     def __init__(
         self, on_error: str = 'raise', imdecode_backend: str = 'pillow',
-        max_pixels: int = MAX_PIXELS, **kwargs
+        max_pixels: int = MAX_PIXELS, **kwargs: Any
     ) -> None:
         if on_error not in ('raise', 'skip'):
             raise ValueError(f"on_error must be 'raise' or 'skip', got {on_error!r}")
@@ -55,7 +57,7 @@ class LoadImageChecked(LoadImageFromFile):
         try:
             img = self._load(path, results)
         except FileNotFoundError:
-            error = FileNotFoundError(f'image {path!r} does not exist')
+            error: Exception = FileNotFoundError(f'image {path!r} does not exist')
         except Exception as cause:  # decoders raise many kinds
             reason = str(cause) if type(cause) is ValueError else f'{type(cause).__name__}: {cause}'
             shown = path if len(str(path)) < 500 else f'{str(path)[:500]}...'
@@ -72,13 +74,13 @@ class LoadImageChecked(LoadImageFromFile):
         print_log(f'{error}; skipped, {self.skipped} so far in this process', 'current', 30)
         return None
 
-    def _load(self, path: str, results: dict):
+    def _load(self, path: str, results: dict) -> np.ndarray:
         args = self.backend_args or self.file_client_args
         data, size = read_image_bytes(path, args, self.max_pixels)
-        annotated = results.get('width'), results.get('height')
-        img = decode_image(data, self.color_type, self.imdecode_backend, size,
-                           None if None in annotated else annotated)
-        return img.astype(float32) if self.to_float32 else img
+        width, height = results.get('width'), results.get('height')
+        annotated = None if width is None or height is None else (width, height)
+        img = decode_image(data, self.color_type, self.imdecode_backend, size, annotated)
+        return img.astype(np.float32) if self.to_float32 else img
 
     def __repr__(self) -> str:
         return (f'{super().__repr__()[:-1]}, on_error={self.on_error!r}, '
@@ -89,6 +91,6 @@ class LoadImageFromFileChecked(LoadImageChecked):
     """What mmdet's configs get as ``LoadImageFromFile``: the same arguments and pixels, checked."""
 
     def __init__(self, to_float32: bool = False, color_type: str = 'color',
-                 imdecode_backend: str = 'cv2', **kwargs) -> None:
+                 imdecode_backend: str = 'cv2', **kwargs: Any) -> None:
         super().__init__(to_float32=to_float32, color_type=color_type,
                          imdecode_backend=imdecode_backend, **kwargs)

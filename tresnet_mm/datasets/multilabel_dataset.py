@@ -1,6 +1,7 @@
 """What the multi-label datasets share: class lists, label storage, empty images."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping, Sequence, Set
+from typing import Any
 
 from .annotations import check_classes
 from .image_dataset import ImageDataset
@@ -37,7 +38,7 @@ class MultiLabelDataset(ImageDataset):
         data_prefix: Mapping = dict(img=''),
         keep_empty: bool = False,
         backend_args: dict | None = None,
-        **kwargs,
+        **kwargs: Any,
     ) -> None:
         if 'img' not in data_prefix:
             raise ValueError(
@@ -74,7 +75,8 @@ class MultiLabelDataset(ImageDataset):
         return {name: i for i, name in enumerate(classes)}
 
     @staticmethod
-    def _record(img_path: str, img_id, labels: set[int], unknown: set[int] = frozenset()) -> dict:
+    def _record(img_path: str, img_id: int | str, labels: set[int],
+                unknown: Set[int] = frozenset()) -> dict:
         """Build a record; a class that is both present and unknown is present."""
         return dict(
             img_path=img_path,

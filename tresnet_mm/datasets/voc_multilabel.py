@@ -1,6 +1,7 @@
 """PASCAL VOC's object annotations read as image labels."""
 
 from collections.abc import Mapping
+from typing import Any
 
 from mmengine.registry import DATASETS
 
@@ -46,7 +47,7 @@ class VOCMultiLabel(MultiLabelDataset):
         data_prefix: Mapping = dict(img='JPEGImages/', ann='Annotations/'),
         difficult: str | None = None,
         img_suffix: str = '.jpg',
-        **kwargs,
+        **kwargs: Any,
     ) -> None:
         if difficult not in (None, *_DIFFICULT):
             raise ValueError(f'difficult must be None or one of {_DIFFICULT}, got {difficult!r}')

@@ -8,13 +8,16 @@ from mmdet.evaluation.metrics import CocoMetric
 from mmengine.evaluator import BaseMetric
 from mmengine.registry import METRICS
 
-from ..datasets.annotations import check_classes, read_coco
+from ..datasets.annotations import CocoFile, check_classes, read_coco
 from .renumbered_coco import RenumberedCOCO
 
 try:
     from mmdet.evaluation.metrics import FasterCocoMetric
 except ImportError:  # the official releases of mmdet have none
     FasterCocoMetric = None
+
+#: Larger integers are not those that a double holds.
+_LARGEST_EXACT = 2**53
 
 
 class _CheckedCoco(BaseMetric):
@@ -23,19 +26,25 @@ class _CheckedCoco(BaseMetric):
     Result files (``outfile_prefix``) hold the annotation file's own ids, as a test server wants.
     """
 
+    metrics: list[str]  # those asked for; mmdet's, like the next three
+    cat_ids: list[int | str] | None
+    img_ids: list[int] | None
+    _coco_api: RenumberedCOCO | None
+
     def __init__(self, ann_file: str | None = None, *args: Any, backend_args: dict | None = None,
                  sort_categories: bool = False, **kwargs: Any) -> None:
         super().__init__(None, *args, backend_args=backend_args, **kwargs)
-        self.file = None
+        self.file: CocoFile | None = None
+        self._file_ids: list[int | str] = []
         self._new_ids: dict[Any, int] = {}
         if ann_file is not None:
-            self.file = read_coco(ann_file, backend_args)
-            self._index(self.file.category_ids())
+            self.file = read_coco(ann_file, backend_args, outlines='segm' in self.metrics)
+            self._index(self.file, self.file.category_ids())
 
-    def _index(self, category_ids: Sequence[int | str]) -> None:
+    def _index(self, file: CocoFile, category_ids: list[int | str]) -> None:
         if self._coco_api is None or category_ids != self._file_ids:
-            self._file_ids = list(category_ids)
-            self._coco_api = RenumberedCOCO(self.file, category_ids, 'segm' in self.metrics)
+            self._file_ids = category_ids
+            self._coco_api = RenumberedCOCO(file, category_ids, 'segm' in self.metrics)
             self.img_ids = self._coco_api.get_img_ids()
 
     def compute_metrics(self, results: list) -> dict[str, float]:
@@ -47,7 +56,7 @@ class _CheckedCoco(BaseMetric):
         classes = check_classes(self.dataset_meta['classes'], "dataset_meta['classes']")
         if self.file is None:
             return super().compute_metrics([self._renumber(result) for result in results])
-        self._index(self.file.category_ids(classes))
+        self._index(self.file, self.file.category_ids(classes))
         self.cat_ids = list(range(1, len(classes) + 1))
         return super().compute_metrics(results)
 
@@ -64,9 +73,9 @@ class _CheckedCoco(BaseMetric):
     def _renumber(self, result: tuple[dict, dict]) -> tuple[dict, dict]:
         """Without a file, image ids that are no exact integers are replaced by the next number."""
         image_id = result[0]['img_id']
-        if self._new_ids or not isinstance(image_id, int) or abs(image_id) > 2**53:
+        if self._new_ids or not isinstance(image_id, int) or abs(image_id) > _LARGEST_EXACT:
             new = self._new_ids.setdefault(image_id, len(self._new_ids) + 1)
-            return tuple({**part, 'img_id': new} for part in result)
+            return {**result[0], 'img_id': new}, {**result[1], 'img_id': new}
         return result
 
 
@@ -97,4 +106,4 @@ if FasterCocoMetric is not None:
     class CheckedFasterCocoMetric(_CheckedCoco, FasterCocoMetric):
         """mmdet's ``FasterCocoMetric``, changed as :class:`CheckedCocoMetric`."""
 else:
-    CheckedFasterCocoMetric = None
+    CheckedFasterCocoMetric = None  # type: ignore[assignment, misc]

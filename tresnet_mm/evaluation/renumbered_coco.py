@@ -52,7 +52,8 @@ class RenumberedCOCO(COCO):
         self.img_ann_map, self.cat_img_map = self.imgToAnns, self.catToImgs
 
     def _annotations(self, file: CocoFile, masks: bool) -> list[dict[str, Any]]:
-        annotations, without_area = [], 0
+        annotations: list[dict[str, Any]] = []
+        without_area = 0
         for image in file.images:
             for annotation in file.annotations_of[image['id']]:
                 new = dict(

@@ -1,5 +1,6 @@
 """One reading of COCO files: what is shared, what is named, what labels mean."""
 
+import copy
 import gc
 import itertools
 import json
@@ -19,9 +20,9 @@ COCO = dict(
         dict(id=3, image_id=3, category_id=90, bbox=[0, 0, 4, 4], area=16)])
 
 
-def write(folder: Path, coco) -> str:
+def write(folder: Path, coco, indent=None) -> str:
     path = folder / 'instances.json'
-    path.write_text(json.dumps(coco))
+    path.write_text(json.dumps(coco, indent=indent))
     return str(path)
 
 
@@ -51,9 +52,9 @@ def test_labels_are_places_in_classes(tmp_path, classes, order):
 
 def _count_readings(monkeypatch) -> list:
     readings = []
-    read_json = coco_file.read_json
-    monkeypatch.setattr(coco_file, 'read_json',
-                        lambda *args: readings.append(args) or read_json(*args))
+    read_text = coco_file.read_text
+    monkeypatch.setattr(coco_file, 'read_text',
+                        lambda *args: readings.append(args) or read_text(*args))
     return readings
 
 
@@ -83,6 +84,41 @@ def test_kept_for_the_next_reader(tmp_path, monkeypatch):
     gc.collect()
     read_coco(path)
     assert len(readings) == 4
+
+
+def test_reading_without_outlines(tmp_path, monkeypatch):
+    """The same but for the polygons; where a full reading is at hand, that one."""
+    polygons = [[[1, 2, 3, 4, 5, 6], [1.5e0, 2, -3, 4, 5, 6]], [], [[]], [[1, 2]], [[[1, 2], [3]]]]
+    names = ['"segmentation": [[1, 2]]', 'cat\\', 'a]}{"']
+    coco = copy.deepcopy(COCO)
+    for i, polygon in enumerate(polygons):
+        before = dict(id=10 + i, image_id=3, segmentation=polygon, category_id=1)
+        coco['annotations'] += [
+            before, {**dict(id=20 + i, image_id=3, category_id=1), 'segmentation': polygon}]
+    coco['annotations'].append(dict(
+        id=30, image_id=3, segmentation=dict(size=[8, 8], counts=[64]), category_id=1))
+    for category, name in zip(coco['categories'], names, strict=True):
+        category['name'] = name
+    for indent in (None, 1):
+        path = write(tmp_path, coco, indent)
+        short = read_coco(path, outlines=False)
+        emptied = [dict(a, segmentation=[]) if isinstance(a.get('segmentation'), list) else a
+                   for a in coco['annotations']]
+        assert (short.annotations, short.images, short.classes) == (
+            emptied, coco['images'], tuple(names))
+        full = read_coco(path)
+        assert full.annotations == coco['annotations']
+        readings = _count_readings(monkeypatch)
+        assert read_coco(path, outlines=False) is full
+        assert not readings
+
+
+def test_full_reading_lets_go_of_the_short_one(tmp_path):
+    path = write(tmp_path, COCO)
+    read_coco(path, outlines=False, keep=True)
+    assert len(coco_file._kept) == 1
+    read_coco(path)
+    assert not coco_file._kept
 
 
 def test_changed_file_is_read_anew(tmp_path):

@@ -10,7 +10,7 @@ from .coco_file import CocoFile, read_coco, release_coco_files
 from .coco_segmentation import clean_segmentation, with_clean_mask
 from .file_names import ImageFolder
 from .label_table import LabelRow, LabelTable, read_label_table
-from .text_file import check_regular_file, is_local, read_json, read_text, without_collection
+from .text_file import check_regular_file, is_local, parse_json, read_text, without_collection
 from .voc_xml import VOCObject, read_voc_list, read_voc_objects
 
 __all__ = [
@@ -23,8 +23,8 @@ __all__ = [
     'check_regular_file',
     'clean_segmentation',
     'is_local',
+    'parse_json',
     'read_coco',
-    'read_json',
     'read_label_table',
     'read_text',
     'read_voc_list',

@@ -4,6 +4,7 @@ from __future__ import annotations
 import os
 import re
 from collections.abc import Mapping
+from typing import Any
 
 from .text_file import is_local
 
@@ -58,7 +59,7 @@ class ImageFolder:
                              'allow_outside=True of the dataset if you trust the file')
         return os.path.join(self.folder, name)
 
-    def _impossible(self, name: str) -> str:
+    def _impossible(self, name: Any) -> str:
         if not isinstance(name, str):
             return 'should be text'
         if not name.strip():

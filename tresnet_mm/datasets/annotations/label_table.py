@@ -5,7 +5,7 @@ import csv
 import io
 import json
 from collections.abc import Iterator, Mapping
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from .text_file import read_text
 
@@ -116,7 +116,8 @@ def _read_jsonl(path: str, text: str) -> Iterator[LabelRow]:
             raise ValueError(f'{path}:{number}: not JSON: {error}') from None
         if not isinstance(entry, Mapping) or not isinstance(entry.get('img_path'), str):
             raise ValueError(f'{path}:{number}: no "img_path"')
-        present, unknown = entry.get('labels'), entry.get('unknown', [])
+        present: Any = entry.get('labels')
+        unknown: Any = entry.get('unknown', [])
         for key, names in (('labels', present), ('unknown', unknown)):
             if not isinstance(names, list) or not all(isinstance(name, str) for name in names):
                 raise ValueError(

@@ -93,26 +93,16 @@ def without_collection() -> Iterator[None]:
             gc.enable()
 
 
-def read_json(path: str, backend_args: Mapping | None = None) -> Any:
-    """Read a JSON file.
+def parse_json(text: str, path: str) -> Any:
+    """Parse the text of a JSON file.
 
     Raises:
-        FileNotFoundError: There is no such file.
-        ValueError: As :func:`read_text`; it is no JSON, or nested too deeply.
+        ValueError: It is no JSON, or nested too deeply; the message names ``path``.
     """
-    return parse_json(path, read_text(path, backend_args))
-
-
-def parse_json(path: str, text: str) -> Any:
-    """Parse the text of a JSON file; raises as :func:`read_json`."""
     try:
         with without_collection():
             return json.loads(text)
-    except json.JSONDecodeError as error:
-        raise ValueError(f'{path}: not a JSON file: {error}') from None
     except RecursionError:
         raise ValueError(f'{path}: not a usable JSON file: it is nested too deeply') from None
-    except ValueError as error:  # a number of more digits than Python reads
-        if str(path) in str(error):
-            raise
+    except ValueError as error:  # also for a number of more digits than Python reads
         raise ValueError(f'{path}: not a JSON file: {error}') from None
