@@ -8,7 +8,17 @@ from torch import Tensor
 
 from .arch import describe_arch, detect_arch, in_channels, reference_shapes
 from .checking import add_counters, find_problems, shorten
-from .formats import TAG, Layout, find_layout, rename, split_ours, tag_of, unwrap
+from .formats import (
+    TAG,
+    Layout,
+    find_layout,
+    metadata_of,
+    rename,
+    set_metadata,
+    split_ours,
+    tag_of,
+    unwrap,
+)
 from .heads import Head, detect_head, head_problems
 from .norms import convert_norms
 
@@ -37,9 +47,9 @@ class Converted(NamedTuple):
         """The same without its head (and, of a trained detector, neck and heads)."""
         state_dict = OrderedDict((key, value) for key, value in self.state_dict.items()
                                  if key.startswith('backbone.'))
-        state_dict._metadata = OrderedDict(
-            (name, entry) for name, entry in self.state_dict._metadata.items()
-            if not name or name.split('.')[0] == 'backbone')
+        set_metadata(state_dict, {name: entry for name, entry in
+                                  metadata_of(self.state_dict).items()
+                                  if not name or name.split('.')[0] == 'backbone'})
         return self._replace(state_dict=state_dict, head=None, num_classes=None, num_groups=None,
                              classes=None)
 
@@ -125,15 +135,14 @@ def translate(checkpoint: Mapping[str, Any], norm: str | None = 'InPlaceABN',
     family = 'ours' if layout.form == 'ours' else _family(layout, head, around)
     classes = _classes(around, head.num_classes)
     out = OrderedDict({f'backbone.{key}': value for key, value in backbone.items()} | rest)
-    out._metadata = _metadata(state_dict, layout, target, classes)
+    set_metadata(out, _metadata(state_dict, layout, target, classes))
     return Converted(out, arch, in_channels(backbone), family, target, *head[:3],
                      classes), problems
 
 
 def recorded_norm(state_dict: Mapping[str, Tensor], prefix: str = '') -> str | None:
     """The norm layer that a backbone's state dict says it is for, None if it does not say."""
-    metadata = getattr(state_dict, '_metadata', None) or {}
-    return tag_of(metadata.get(prefix.removesuffix('.'))).get('norm')
+    return tag_of(metadata_of(state_dict).get(prefix.removesuffix('.'))).get('norm')
 
 
 def _source_norm(state_dict: Mapping[str, Tensor], around: Mapping[str, Any],
@@ -149,7 +158,7 @@ def _metadata(state_dict: Mapping[str, Tensor], layout: Layout, norm: str,
     """Metadata of the result: the modules' versions where they are kept, norm and class names."""
     metadata = OrderedDict()
     if layout.form == 'ours' and layout.inner == 'backbone.' and not layout.outer:
-        for name, entry in (getattr(state_dict, '_metadata', None) or {}).items():
+        for name, entry in metadata_of(state_dict).items():
             metadata[name] = dict(entry)
     for name in ('', 'backbone'):  # '' is read where the state dict is loaded into a bare backbone
         metadata.setdefault(name, {})[TAG] = dict(norm=norm)

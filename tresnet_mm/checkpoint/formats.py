@@ -16,6 +16,7 @@ The stem needs no reordering in any of them: all take the channels of a 4x4 cell
 """
 
 import re
+from collections import OrderedDict
 from collections.abc import Mapping
 from typing import Any, NamedTuple
 
@@ -73,20 +74,21 @@ def unwrap(checkpoint: Mapping[str, Any]) -> tuple[Mapping[str, Tensor], dict[st
     Raises:
         TypeError: If it is no dict of tensors, wrapped or not.
     """
+    content: Any = checkpoint
     around: dict[str, Any] = {}
     for _ in range(MAX_WRAPPERS):
-        if not isinstance(checkpoint, Mapping):
+        if not isinstance(content, Mapping):
             break
-        wrapper = next((k for k in WRAPPERS if isinstance(checkpoint.get(k), Mapping)), None)
+        wrapper = next((k for k in WRAPPERS if isinstance(content.get(k), Mapping)), None)
         if wrapper is None:
             break
-        around.update((k, v) for k, v in checkpoint.items() if k != wrapper)
-        checkpoint = checkpoint[wrapper]
-    if not isinstance(checkpoint, Mapping) or not checkpoint or not all(
-            isinstance(k, str) and isinstance(v, Tensor) for k, v in checkpoint.items()):
+        around.update((k, v) for k, v in content.items() if k != wrapper)
+        content = content[wrapper]
+    if not isinstance(content, Mapping) or not content or not all(
+            isinstance(k, str) and isinstance(v, Tensor) for k, v in content.items()):
         raise TypeError(f'expected a state dict, also under one of {WRAPPERS}, got '
-                        f'{_describe(checkpoint)}')
-    return checkpoint, around
+                        f'{_describe(content)}')
+    return content, around
 
 
 def find_layout(state_dict: Mapping[str, Tensor]) -> Layout | None:
@@ -110,6 +112,16 @@ def _form(state_dict: Mapping[str, Tensor], outer: str, inner: str, part: str) -
         return 'timm' if inner == 'body.' else 'ours'
     bare = re.compile(re.escape(outer) + r'layer\d+\.0\.downsample\.\d+\.conv\.weight')
     return 'timm' if any(bare.fullmatch(key) for key in state_dict) else 'ours'
+
+
+def metadata_of(state_dict: Mapping[str, Any]) -> Mapping[str, Any]:
+    """What PyTorch keeps beside a state dict's items: a dict for each module; empty if none."""
+    return getattr(state_dict, '_metadata', None) or {}
+
+
+def set_metadata(state_dict: OrderedDict, metadata: Mapping[str, Any]) -> None:
+    """Give a state dict its metadata."""
+    vars(state_dict)['_metadata'] = OrderedDict(metadata)
 
 
 def tag_of(metadata: Any) -> dict[str, Any]:

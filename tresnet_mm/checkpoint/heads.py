@@ -44,7 +44,7 @@ def head_problems(state_dict: Mapping[str, Tensor], head: Head) -> list[str]:
     """Keys that are missing or too many for a head of its kind, in words."""
     if not state_dict:
         return []
-    expected = _KEYS.get(head.kind, set())
+    expected = _KEYS.get(head.kind or '', set())
     return ([f'missing head.{key}' for key in sorted(expected - set(state_dict))]
             + [f'unmapped head.{key}' for key in sorted(set(state_dict) - expected)])
 

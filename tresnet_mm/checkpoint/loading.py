@@ -18,7 +18,7 @@ from torch import Tensor, nn
 from .arch import describe_arch
 from .checking import CheckpointMismatch, add_counters, find_problems, shorten
 from .conversion import Converted, convert, recorded_norm, translate
-from .formats import TAG, find_layout, split_ours, tag_of, unwrap
+from .formats import TAG, find_layout, set_metadata, split_ours, tag_of, unwrap
 from .heads import detect_head
 from .norms import convert_norms
 from .sources import read_source
@@ -104,7 +104,7 @@ def _backbone_of(state_dict: Mapping[str, Tensor], prefix: str | None) -> dict[s
         raise ValueError(f'it has no keys under {prefix!r}; they start with '
                          f'{", ".join(list(state_dict)[:4])}')
     if norm := recorded_norm(state_dict, prefix):
-        own._metadata = OrderedDict({'': {TAG: dict(norm=norm)}})
+        set_metadata(own, {'': {TAG: dict(norm=norm)}})
     return own
 
 
@@ -161,7 +161,7 @@ def tag_state_dict(norm: str, state_dict: Mapping[str, Tensor], prefix: str) -> 
         metadata.setdefault(prefix.removesuffix('.'), {})[TAG] = dict(norm=norm)
 
 
-def adapt_model_state_dict(model: nn.Module, norm: str, state_dict: dict[str, Tensor],
+def adapt_model_state_dict(head: nn.Module, norm: str, state_dict: dict[str, Tensor],
                            prefix: str) -> None:
     """Make a state dict fit a model with a ``backbone`` and an image-level ``head``, in place.
 
@@ -182,7 +182,7 @@ def adapt_model_state_dict(model: nn.Module, norm: str, state_dict: dict[str, Te
         state_dict.update((prefix + key, value) for key, value in own.items())
     given = {key.removeprefix('head.'): value for key, value in own.items()
              if key.startswith('head.')}
-    wanted = dict(model.head.state_dict())
+    wanted = dict(head.state_dict())
     if not given or not (problems := _problems(given, wanted)):
         return
     raise CheckpointMismatch(

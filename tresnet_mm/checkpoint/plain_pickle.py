@@ -12,7 +12,7 @@ import argparse
 import pickletools
 from collections import Counter, OrderedDict, defaultdict
 from collections.abc import Callable, Hashable, Mapping
-from typing import Any, BinaryIO, NamedTuple
+from typing import IO, Any, NamedTuple
 
 #: More operations than any real checkpoint has (a detector's with its optimizer: 20,000), and few
 #: enough for seconds.
@@ -59,7 +59,7 @@ class PlainPickle:
         self.persistent = persistent
         self.operations = 0
 
-    def read(self, file: BinaryIO | bytes) -> Any:
+    def read(self, file: IO[bytes] | bytes) -> Any:
         """Read one pickle, and leave the file's position behind it.
 
         Raises:

@@ -16,6 +16,7 @@ import numpy as np
 import torch
 from mmengine.logging import HistoryBuffer
 
+from .formats import set_metadata
 from .plain_pickle import Maker, plain_key
 
 _FACTORIES = {'builtins.list': list, 'builtins.dict': dict, 'builtins.int': int,
@@ -86,9 +87,9 @@ def _set_metadata(state_dict: OrderedDict, state: Any) -> None:
     """The versions of its modules, which PyTorch keeps beside a state dict's items."""
     metadata = _plain_dict(state).get('_metadata')
     if isinstance(metadata, dict):
-        state_dict._metadata = OrderedDict(
-            (name, entry) for name, entry in metadata.items() if isinstance(name, str)
-            and isinstance(entry, dict) and isinstance(entry.get('version', 1), int))
+        set_metadata(state_dict, {
+            name: entry for name, entry in metadata.items() if isinstance(name, str)
+            and isinstance(entry, dict) and isinstance(entry.get('version', 1), int)})
 
 
 @_sets_state(HistoryBuffer)
@@ -110,7 +111,7 @@ def _set_array(array: np.ndarray, state: Any) -> None:
     if (not isinstance(dtype, np.dtype) or not isinstance(data, bytes) or not _counts(shape)
             or len(data) != dtype.itemsize * _product(shape)):
         raise ValueError("a NumPy array's shape, type and data do not fit")
-    array.__setstate__((1, shape, dtype, bool(fortran), data))
+    array.__setstate__((1, shape, dtype, np.bool_(fortran), data))
 
 
 @_sets_state(type(np.dtype(np.float64)))
@@ -126,7 +127,7 @@ def _check_dtype(dtype: np.dtype, state: Any) -> None:
         raise ValueError(f"a NumPy type's state {state!r} is not that of a little-endian number")
 
 
-def _bytearray(text: str = '', encoding: str = 'latin-1') -> bytearray:
+def _bytearray(text: str | bytes = '', encoding: str = 'latin-1') -> bytearray:
     return bytearray(text if isinstance(text, bytes) else _encode(text, encoding))
 
 

@@ -10,7 +10,7 @@ from safetensors import safe_open
 from safetensors.torch import save_file
 from torch import Tensor
 
-from .formats import TAG
+from .formats import TAG, set_metadata
 from .torch_file import MapLocation
 
 
@@ -32,7 +32,7 @@ def read_safetensors(path: Path, map_location: MapLocation = 'cpu') -> dict[str,
         if not isinstance(tag, dict) or not isinstance(tag.get('norm'), str):
             raise ValueError(f"its metadata does not say under {TAG!r} which 'norm' it is for")
         norm = dict(norm=tag['norm'])
-        state_dict._metadata = OrderedDict({'': {TAG: norm}, 'backbone': {TAG: dict(norm)}})
+        set_metadata(state_dict, {'': {TAG: norm}, 'backbone': {TAG: dict(norm)}})
     return dict(state_dict=state_dict, meta=meta)
 
 

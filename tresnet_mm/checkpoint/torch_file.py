@@ -13,7 +13,7 @@ import mmap
 import zipfile
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any, BinaryIO, NamedTuple
+from typing import IO, Any, NamedTuple, cast
 
 import torch
 from torch import Tensor, nn
@@ -81,12 +81,13 @@ class _TorchFile:
         self.names = plain_names()
         for name in _TENSOR_CLASSES:
             self.names[name] = Maker(name)
-        for name, make in dict(_rebuild_tensor=self._tensor, _rebuild_tensor_v2=self._tensor,
-                               _rebuild_tensor_v3=self._tensor_v3,
-                               _rebuild_parameter=self._parameter).items():
-            self.names[f'torch._utils.{name}'] = Maker(f'torch._utils.{name}', make)
-        self.names['torch._tensor._rebuild_from_type_v2'] = Maker(
-            'torch._tensor._rebuild_from_type_v2', self._from_type)
+        makers: dict[str, Callable[..., Any]] = {
+            'torch._utils._rebuild_tensor': self._tensor,
+            'torch._utils._rebuild_tensor_v2': self._tensor,
+            'torch._utils._rebuild_tensor_v3': self._tensor_v3,
+            'torch._utils._rebuild_parameter': self._parameter,
+            'torch._tensor._rebuild_from_type_v2': self._from_type}
+        self.names.update((name, Maker(name, make)) for name, make in makers.items())
         for kind in _STORAGES:
             for module in ('torch', 'torch.cuda', 'torch.storage'):
                 self.names[f'{module}.{kind}'] = Maker(f'{module}.{kind}')
@@ -131,7 +132,7 @@ class _TorchFile:
         self.unread -= nbytes
         storage = torch.UntypedStorage(nbytes)
         view = torch.empty(0, dtype=torch.uint8).set_(storage) if nbytes else torch.empty(0)
-        return storage, memoryview(view.numpy()).cast('B')
+        return storage, view.numpy().data.cast('B')
 
     def _move(self, storage: _Storage) -> torch.UntypedStorage:
         """The storage where ``map_location`` wants it."""
@@ -247,7 +248,7 @@ class _LegacyFile(_TorchFile):
 
     def __init__(self, data: mmap.mmap, size: int, map_location: MapLocation) -> None:
         super().__init__(size, map_location)
-        self.data = data
+        self.data = cast(IO[bytes], data)
         self.views: dict[str, tuple[memoryview, int]] = {}
 
     def _read(self, pickle: PlainPickle) -> Any:
@@ -283,7 +284,7 @@ class _LegacyFile(_TorchFile):
         return _Storage(self.storages[name], dtype, location)
 
 
-def _read_into(file: BinaryIO | mmap.mmap, view: memoryview) -> None:
+def _read_into(file: IO[bytes], view: memoryview) -> None:
     """Fill ``view`` with the bytes that come next."""
     done = 0
     while done < len(view):

@@ -83,7 +83,7 @@ class MultiLabelClassifier(BaseModel):
     def _load_from_state_dict(self, state_dict: dict, prefix: str, local_metadata: dict,
                               *args: Any) -> None:
         """Take published key names too, and refuse a head that is not this model's."""
-        adapt_model_state_dict(self, norm_form(self), state_dict, prefix)
+        adapt_model_state_dict(self.head, norm_form(self), state_dict, prefix)
         if classes := recorded_classes(local_metadata):
             self.dataset_meta = dict(classes=classes)
         super()._load_from_state_dict(state_dict, prefix, local_metadata, *args)

@@ -161,7 +161,7 @@ class MultiTaskDetector(BaseModel):
     def _load_from_state_dict(self, state_dict: dict, prefix: str, local_metadata: dict,
                               *args: Any) -> None:
         """Take this model's keys, a plain detector's, a classifier's, and published ones."""
-        adapt_model_state_dict(self, norm_form(self), state_dict, prefix)
+        adapt_model_state_dict(self.image_head, norm_form(self), state_dict, prefix)
         _add_detector_prefix(state_dict, prefix)
         super()._load_from_state_dict(state_dict, prefix, local_metadata, *args)
 

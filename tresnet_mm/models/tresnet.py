@@ -1,6 +1,7 @@
 """TResNet (arXiv 2003.13630), a backbone designed for GPU throughput."""
 
 from collections import OrderedDict
+from typing import Any
 
 import torch
 import torch.nn.functional as F
@@ -48,9 +49,9 @@ class _Block(nn.Module):
         out_channels = planes * EXPANSION[self.kind]
         self.blur = BlurPool2d(planes) if stride == 2 else nn.Identity()
         self.se = SqueezeExcite(planes, se_channels(self.kind, planes)) if use_se else None
-        self.downsample = None
+        self.downsample: nn.Sequential | None = None
         if stride == 2 or in_channels != out_channels:
-            pool = nn.Identity()
+            pool: nn.Module = nn.Identity()
             if stride == 2:
                 pool = nn.AvgPool2d(2, 2, ceil_mode=True, count_include_pad=False)
             self.downsample = nn.Sequential(
@@ -60,6 +61,15 @@ class _Block(nn.Module):
         """Map (N, in_channels, H, W) to (N, planes * EXPANSION[kind], H / stride, W / stride)."""
         shortcut = x if self.downsample is None else self.downsample(x)
         return F.relu_(self.residual(x) + shortcut)
+
+    def residual(self, x: Tensor) -> Tensor:
+        """The branch beside the shortcut."""
+        raise NotImplementedError
+
+    @property
+    def last_norm(self) -> _BatchNorm:
+        """The norm layer at the end of the branch."""
+        raise NotImplementedError
 
 
 class BasicBlock(_Block):
@@ -74,7 +84,7 @@ class BasicBlock(_Block):
         self.conv2 = conv_norm(planes, planes, 3, dilation=dilation)
 
     @property
-    def last_norm(self) -> nn.Module:
+    def last_norm(self) -> _BatchNorm:
         return self.conv2.norm
 
     def residual(self, x: Tensor) -> Tensor:
@@ -95,7 +105,7 @@ class Bottleneck(_Block):
         self.conv3 = conv_norm(planes, planes * EXPANSION[self.kind], 1)
 
     @property
-    def last_norm(self) -> nn.Module:
+    def last_norm(self) -> _BatchNorm:
         return self.conv3.norm
 
     def residual(self, x: Tensor) -> Tensor:
@@ -148,6 +158,8 @@ class TResNet(BaseModule):
         >>> [tuple(x.shape) for x in backbone(torch.rand(1, 3, 64, 64))]
         [(1, 128, 8, 8), (1, 1024, 4, 4), (1, 2048, 2, 2)]
     """
+
+    init_cfg: Any  # mmengine's base does not say
 
     def __init__(self,
                  arch: str | dict = 'm',
@@ -237,7 +249,7 @@ class TResNet(BaseModule):
         Raises:
             ValueError: If a pretrained checkpoint does not fit.
         """
-        init_cfg = self.init_cfg or []
+        init_cfg: Any = self.init_cfg or []
         cfgs = [init_cfg] if isinstance(init_cfg, dict) else list(init_cfg)
         pretrained = [cfg for cfg in cfgs if cfg['type'] in ('Pretrained', PretrainedInit)]
         self.init_cfg = [cfg for cfg in cfgs if cfg not in pretrained]
@@ -257,9 +269,9 @@ class TResNet(BaseModule):
             elif isinstance(module, _BatchNorm):
                 nn.init.ones_(module.weight)
                 nn.init.zeros_(module.bias)
-        for stage in self.stages:
-            for block in stage:
-                nn.init.zeros_(block.last_norm.weight)
+        for module in self.modules():
+            if isinstance(module, _Block):
+                nn.init.zeros_(module.last_norm.weight)
 
     def _load_from_state_dict(self, state_dict: dict, prefix: str, local_metadata: dict,
                               strict: bool, missing_keys: list, unexpected_keys: list,
@@ -274,7 +286,7 @@ class TResNet(BaseModule):
         tag_state_dict(norm_form(self), destination, prefix)
         super()._save_to_state_dict(destination, prefix, keep_vars)
 
-    def _run(self, block: _Block, x: Tensor) -> Tensor:
+    def _run(self, block: nn.Module, x: Tensor) -> Tensor:
         if self.with_cp and self.training and x.requires_grad:
             return checkpoint_block(block, x)
         return block(x)
