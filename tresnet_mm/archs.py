@@ -49,8 +49,8 @@ def arch_settings(arch: str | dict[str, Any]) -> dict[str, Any]:
             kind in KINDS for kind in blocks):
         raise ValueError(f'blocks must be four of {KINDS}, got {blocks!r}')
     if not isinstance(width, (int, float)) or not 1 / 64 <= width <= MAX_WIDTH:
-        raise ValueError(f'width must leave at least one channel of 64, and be at most {MAX_WIDTH}, '
-                         f'got {width!r}')
+        raise ValueError(f'width must leave at least one channel of 64, and be at most '
+                         f'{MAX_WIDTH}, got {width!r}')
     return settings
 
 
