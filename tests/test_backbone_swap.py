@@ -15,6 +15,7 @@ from benchmarks.experiments import swap_report
 from tresnet_mm.backbone_swap import plan_swap
 from tresnet_mm.commands.config_files import find_config
 from tresnet_mm.commands.swap import child_config
+from tresnet_mm.commands.test import set_classwise, set_tta
 
 #: What a swap has to get right, each in one config: the folder of mmdet's configs.
 SAMPLE = ['atss', 'detr', 'libra_rcnn', 'yolof']
@@ -144,6 +145,68 @@ def test_tool_writes_the_file_or_says_why_not(tmp_path, repo_root):
     assert wrong.returncode == 1
     assert 'no config mmdet::atss/nothing.py' in wrong.stderr
     assert 'Traceback' not in wrong.stderr
+
+
+#: A detector in mmengine's pure-Python style: types are the classes themselves.
+PURE_PYTHON = """
+from mmdet.datasets.transforms import PackDetInputs
+from mmdet.evaluation import CocoMetric
+from mmdet.models import FPN, DetDataPreprocessor, FCOS, FCOSHead, ResNet
+from mmengine.model import PretrainedInit
+
+model = dict(
+    type=FCOS,
+    data_preprocessor=dict(type=DetDataPreprocessor, mean=[103.53, 116.28, 123.675],
+                           std=[1.0, 1.0, 1.0], bgr_to_rgb=False, pad_size_divisor=32),
+    backbone=dict(type=ResNet, depth=50, out_indices=(1, 2, 3), frozen_stages=1,
+                  norm_cfg=dict(type='SyncBN'),
+                  init_cfg=dict(type=PretrainedInit, checkpoint='torchvision://resnet50')),
+    neck=dict(type=FPN, in_channels=[512, 1024, 2048], out_channels=64, num_outs=5),
+    bbox_head=dict(type=FCOSHead, num_classes=80, in_channels=64))
+test_dataloader = dict(dataset=dict(pipeline=[dict(type=PackDetInputs)]))
+test_evaluator = dict(type=CocoMetric, ann_file='a.json')
+"""
+
+
+@pytest.fixture
+def pure_python(tmp_path):
+    (tmp_path / 'pure.py').write_text(PURE_PYTHON)
+    return tmp_path / 'pure.py'
+
+
+@pytest.mark.parametrize(('arch', 'channels'), [('m', [128, 1024, 2048]), ('l', [152, 1216, 2432])])
+def test_types_given_as_classes(pure_python, arch, channels):
+    swapped = tresnet_mm.swap_backbone(Config.fromfile(pure_python), arch)
+    assert swapped.model.backbone.type == 'TResNet' and swapped.model.backbone.arch == arch
+    assert swapped.model.backbone.norm_cfg == dict(type='InPlaceABN', sync=True)
+    assert swapped.model.neck.in_channels == channels
+    assert swapped.model.data_preprocessor.bgr_to_rgb is True
+    swapped.model.backbone.init_cfg = swapped.model.backbone.norm_cfg = None
+    del swapped.model.backbone['norm_cfg']
+    with DefaultScope.overwrite_default_scope('mmdet'):
+        model = MODELS.build(swapped.model)
+    inputs = model.data_preprocessor(demo_mm_inputs(1, [[3, 64, 64]]), True)
+    assert all(value is not None for value in model(**inputs, mode='loss').values())
+
+
+def test_no_child_in_text_of_a_config_with_classes(pure_python):
+    with pytest.raises(ValueError, match=r'types as classes.*tresnet_mm.swap_backbone'):
+        child_config(str(pure_python), 'm')
+
+
+def test_other_backbones_given_as_classes_are_named(pure_python):
+    pure_python.write_text(PURE_PYTHON.replace('FCOSHead, ResNet', 'FCOSHead, RegNet').replace(
+        'type=ResNet', 'type=RegNet'))
+    with pytest.raises(ValueError, match='is a RegNet, and'):
+        tresnet_mm.swap_backbone(Config.fromfile(pure_python))
+
+
+def test_the_options_of_testing_know_classes(pure_python):
+    cfg = Config.fromfile(pure_python)
+    set_classwise(cfg)
+    assert cfg.test_evaluator.classwise is True
+    set_tta(cfg)
+    assert cfg.model.type == 'DetTTAModel' and len(cfg.tta_pipeline) == 1
 
 
 @pytest.mark.parametrize('folder', SAMPLE)

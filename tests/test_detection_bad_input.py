@@ -193,6 +193,18 @@ def _told(monkeypatch) -> list[str]:
     return told
 
 
+@pytest.mark.parametrize('case', GOES_ON)
+def test_counted_without_the_data_set_alike(case, tmp_path):
+    from tresnet_mm.datasets.annotations import count_objects, read_coco
+    ann_file = write(tmp_path, coco_file(GOES_ON[case][0], annotation(id=3, category_id=3)))
+    dataset = build(ann_file)
+    instances = [instance for i in range(len(dataset))
+                 for instance in dataset.get_data_info(i)['instances']]
+    learnt = [instance['bbox_label'] for instance in instances if not instance['ignore_flag']]
+    counts = count_objects(read_coco(ann_file, outlines=False), ('cat', 'dog'))
+    assert counts == (dict(cat=learnt.count(0), dog=1), dataset.crowds, dataset.dropped)
+
+
 def test_crowds_are_told_of_where_they_are_most_objects(tmp_path, monkeypatch):
     told = _told(monkeypatch)
     ann_file = write(tmp_path, coco_file(annotation(iscrowd=1)))

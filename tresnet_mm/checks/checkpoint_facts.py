@@ -77,7 +77,9 @@ class CheckpointFacts:
 
     @property
     def classes(self) -> tuple[str, ...] | None:
-        """The classes that it was trained on, as far as it says so."""
+        """The classes that it was trained on; None if it does not say, or names one twice."""
         meta = self.meta.get('dataset_meta')
         classes = meta.get('classes') if isinstance(meta, Mapping) else self.meta.get('CLASSES')
-        return tuple(classes) if isinstance(classes, (list, tuple)) else None
+        if not isinstance(classes, (list, tuple)) or len({*map(str, classes)}) < len(classes):
+            return None
+        return tuple(classes)

@@ -99,8 +99,9 @@ class DatasetReader:
                 facts.ann_file, severity='not made'))
         elif facts.ann_file and not os.path.exists(facts.ann_file):
             facts.problems.append(Problem(
-                f'annotation file {facts.ann_file} does not exist', facts.where('ann_file'),
-                cfg['ann_file'], other_folder(self._cfg, key, cfg)))
+                f'annotation file {facts.ann_file} of {key.partition(".")[0]} does not exist: '
+                f'{other_folder(self._cfg, key, cfg)}', facts.where('ann_file'), cfg['ann_file'],
+                'a file that is there'))
         elif facts.ann_file and reads_coco(kind):
             self._read_coco(facts, kind)
         else:

@@ -88,7 +88,8 @@ def _compare(subject: Subject, loader: LoaderFacts, where: str, path: str) -> It
         yield Problem(
             f'{count} of its {len(own.image_of)} images are not in {loader.key}, and every object '
             'on them counts as missed', where, path,
-            'a file of just these images' if same_file else right)
+            'a file of just these images' if same_file else right,
+            'error' if unseen else 'note')
     elif not same_file and (difference := _difference(own, files)):
         yield Problem(f'is another file than that of {loader.key} ({names}): {difference}',
                       where, path, right)

@@ -66,12 +66,15 @@ def require_agreement(command: Task, cfg: Config, checkpoint: str | None = None)
         checkpoint: As of `tresnet_mm.preflight`.
     """
     problems = find_problems(Subject(cfg, checkpoint, command))
+    lines = {severity: [f'{command}: {severity}: {problem}' for problem in problems
+                        if problem.severity == severity]
+             for severity in ('note', 'not made', 'error')}
     ranks = (os.environ.get(name) for name in ('RANK', 'SLURM_PROCID', 'OMPI_COMM_WORLD_RANK'))
-    if next((rank for rank in ranks if rank is not None), '0') == '0':
-        for problem in problems:
-            print(f'{command}: {problem.severity}: {problem}', file=sys.stderr)
-    if any(problem.severity == 'error' for problem in problems):
-        sys.exit(1)
+    first = next((rank for rank in ranks if rank is not None), '0') == '0'
+    for line in (*lines['note'], *lines['not made']) if first else ():
+        print(line, file=sys.stderr)
+    if lines['error']:
+        sys.exit('\n'.join(lines['error']) if first else 1)
 
 
 def main(argv: Sequence[str] | None = None) -> int:

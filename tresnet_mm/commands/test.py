@@ -68,7 +68,6 @@ def set_out(cfg: Config, path: str) -> None:
         cfg.test_evaluator = [*evaluators(cfg), {'type': dumper, argument: path}]
     else:
         raise ValueError(f'--out {path}: the suffix should be one of .json, {", ".join(DUMPERS)}')
-    Path(path).parent.mkdir(parents=True, exist_ok=True)
 
 
 def evaluators(cfg: Config) -> list[dict[str, Any]]:
@@ -131,8 +130,13 @@ def set_tta(cfg: Config) -> None:
     cfg.test_dataloader.dataset.pipeline = cfg.tta_pipeline
 
 
-def build_config(args: argparse.Namespace) -> Config:
+def build_config(args: argparse.Namespace, check: bool = False) -> Config:
     """The config that the command line describes, with the files that it names checked.
+
+    Args:
+        args: The command line.
+        check: Whether to hold config, data and checkpoint against each other; where they do not
+            agree, the process ends.
 
     Raises:
         FileNotFoundError: If the config, the checkpoint or an annotation file does not exist.
@@ -141,10 +145,9 @@ def build_config(args: argparse.Namespace) -> Config:
     cfg = launch.load_config(args)
     launch.check_checkpoint(args.checkpoint)
     cfg.load_from = args.checkpoint
-    if args.no_check:
+    written = deepcopy(cfg)  # without the wrapper of --tta
+    if not check:
         launch.check_annotation_files(cfg, 'test_dataloader')
-    else:
-        require_agreement('test', cfg, args.checkpoint)
     if args.backend == 'onnxruntime':
         cfg = with_onnx_model(cfg, args.checkpoint)
     if args.classwise:
@@ -157,6 +160,8 @@ def build_config(args: argparse.Namespace) -> Config:
         set_out(cfg, path)
     if args.backend == 'pytorch':
         launch.add_hook(cfg, dict(type='WholeWeightsHook'))
+    if check:
+        require_agreement('test', written, args.checkpoint)
     return cfg
 
 
@@ -174,7 +179,9 @@ def main(argv: Sequence[str] | None = None) -> None:
     """Build the runner and test."""
     args = parse_args(argv)
     with errors_in_one_line('test'):
-        cfg = build_config(args)
+        cfg = build_config(args, check=not args.no_check)
+    for path in args.out:
+        Path(path).parent.mkdir(parents=True, exist_ok=True)
     launch.set_up_processes(cfg, args.local_rank)
     runner = Runner.from_cfg(cfg) if 'runner_type' not in cfg else RUNNERS.build(cfg)
     log_once(runner)

@@ -96,8 +96,13 @@ def set_resume(cfg: Config, checkpoint: str, schedule: str = 'config') -> None:
     launch.add_hook(cfg, dict(type='ResumeScheduleHook', schedule=schedule))
 
 
-def build_config(args: argparse.Namespace) -> Config:
+def build_config(args: argparse.Namespace, check: bool = False) -> Config:
     """The config that the command line describes, with the files that it names checked.
+
+    Args:
+        args: The command line.
+        check: Whether to hold config, data and checkpoint against each other; where they do not
+            agree, the process ends.
 
     Raises:
         FileNotFoundError: If the config, a checkpoint or an annotation file does not exist.
@@ -116,12 +121,12 @@ def build_config(args: argparse.Namespace) -> Config:
         set_resume(cfg, args.resume, args.resume_schedule)
     if cfg.get('load_from'):
         launch.check_checkpoint(cfg.load_from)
+    if check:
+        require_agreement('train', cfg)
+    else:
+        launch.check_annotation_files(cfg, 'train_dataloader', 'val_dataloader')
     if not cfg.get('resume'):
         launch.check_pretrained(cfg)
-    if args.no_check:
-        launch.check_annotation_files(cfg, 'train_dataloader', 'val_dataloader')
-    else:
-        require_agreement('train', cfg)
     launch.add_hook(cfg, dict(type='WholeWeightsHook', whole=bool(cfg.get('resume'))))
     return cfg
 
@@ -130,7 +135,7 @@ def main(argv: Sequence[str] | None = None) -> None:
     """Build the runner and train."""
     args = parse_args(argv)
     with errors_in_one_line('train'):
-        cfg = build_config(args)
+        cfg = build_config(args, check=not args.no_check)
     launch.set_up_processes(cfg, args.local_rank)
     runner = Runner.from_cfg(cfg) if 'runner_type' not in cfg else RUNNERS.build(cfg)
     with errors_in_one_line('train', CheckpointMismatch):

@@ -9,7 +9,7 @@ from mmdet.datasets import CocoDataset
 from mmengine.logging import print_log
 from mmengine.registry import DATASETS
 
-from .annotations import read_coco, with_clean_mask, without_collection
+from .annotations import drop_reason, read_coco, with_clean_mask, without_collection
 from .image_dataset import ImageDataset
 
 
@@ -79,7 +79,7 @@ class CheckedCocoDataset(ImageDataset, CocoDataset):
             image['file_name'], f'{self.ann_file}: image {image["img_id"]!r}')
         annotations = []
         for annotation in raw_data_info['raw_ann_info']:
-            reason = self._drop_reason(annotation, image)
+            reason = drop_reason(annotation, image, self.cat2label)
             if reason:
                 self.dropped[reason] += 1
                 continue
@@ -113,21 +113,6 @@ class CheckedCocoDataset(ImageDataset, CocoDataset):
             print_log(f'{self.ann_file}: {small} of {len(self.data_list)} images are left out: '
                       f'smaller than min_size={min_size}', 'current', logging.WARNING)
         return data_list
-
-    def _drop_reason(self, annotation: dict[str, Any], image: dict[str, Any]) -> str:
-        """Why mmdet leaves an annotation out; empty if it does not."""
-        x, y, w, h = annotation['bbox']
-        if annotation.get('ignore'):
-            return 'marked ignore'
-        if w < 0 or h < 0:
-            return 'with a negative size'
-        if w < 1 or h < 1 or annotation['area'] <= 0:
-            return 'smaller than one pixel'
-        if x >= image['width'] or y >= image['height'] or x + w <= 0 or y + h <= 0:
-            return 'outside their image'
-        if annotation['category_id'] not in self.cat2label:
-            return 'of a category that is not used'
-        return ''
 
     def _reasons(self, before: str) -> str:
         reasons = [f'{count} {reason}' for reason, count in self.dropped.items()]

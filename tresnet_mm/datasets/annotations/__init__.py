@@ -7,6 +7,7 @@ file that is not there) that names the file, the entry and the field.
 
 from .classes import check_classes
 from .coco_file import CocoFile, read_coco, release_coco_files
+from .coco_objects import ObjectCounts, count_objects, drop_reason
 from .coco_segmentation import clean_segmentation, with_clean_mask
 from .file_names import ImageFolder
 from .label_table import LabelRow, LabelTable, read_label_table
@@ -18,10 +19,13 @@ __all__ = [
     'ImageFolder',
     'LabelRow',
     'LabelTable',
+    'ObjectCounts',
     'VOCObject',
     'check_classes',
     'check_regular_file',
     'clean_segmentation',
+    'count_objects',
+    'drop_reason',
     'is_local',
     'parse_json',
     'read_coco',
