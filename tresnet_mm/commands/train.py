@@ -116,12 +116,12 @@ def build_config(args: argparse.Namespace) -> Config:
         set_resume(cfg, args.resume, args.resume_schedule)
     if cfg.get('load_from'):
         launch.check_checkpoint(cfg.load_from)
-    if not cfg.get('resume'):
-        launch.check_pretrained(cfg)
     if args.no_check:
         launch.check_annotation_files(cfg, 'train_dataloader', 'val_dataloader')
     else:
         require_agreement('train', cfg)
+    if not cfg.get('resume'):  # may download, so that what costs nothing is looked at before
+        launch.check_pretrained(cfg)
     launch.add_hook(cfg, dict(type='WholeWeightsHook', whole=bool(cfg.get('resume'))))
     return cfg
 
