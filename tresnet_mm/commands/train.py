@@ -125,7 +125,7 @@ def build_config(args: argparse.Namespace, check: bool = False) -> Config:
         require_agreement('train', cfg)
     else:
         launch.check_annotation_files(cfg, 'train_dataloader', 'val_dataloader')
-    if not cfg.get('resume'):
+    if not cfg.get('resume'):  # may download, so that what costs nothing is looked at before
         launch.check_pretrained(cfg)
     launch.add_hook(cfg, dict(type='WholeWeightsHook', whole=bool(cfg.get('resume'))))
     return cfg
