@@ -294,7 +294,7 @@ def test_options_reach_the_config(coco_tiny, tmp_path, monkeypatch):
     assert (cfg.optim_wrapper.type, cfg.optim_wrapper.loss_scale) == ('AmpOptimWrapper', 'dynamic')
     assert (cfg.auto_scale_lr.enable, cfg.resume, cfg.load_from) == (True, True, str(checkpoint))
     assert cfg.work_dir == os.path.join('work_dirs', 'fcos_tresnet_m')
-    cfg = train.build_config(train.parse_args([config, '--no-check', '--resume', '--work-dir', 'a']))
+    cfg = train.build_config(train.parse_args([config, '--resume', '--work-dir', 'a']))
     assert (cfg.resume, cfg.load_from, cfg.work_dir) == (True, None, 'a')
 
     cfg = test.build_config(test.parse_args(
