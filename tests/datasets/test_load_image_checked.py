@@ -201,6 +201,22 @@ def test_sparse_file_of_ten_gigabytes(tmp_path, loader):
 
 
 @pytest.mark.parametrize('loader', LOADERS)
+@pytest.mark.parametrize('length', [10**6, 2**31 - 1, 2**32 - 1])
+def test_length_that_a_png_claims_costs_no_memory(tmp_path, loader, length):
+    """OpenCV would take as much as is claimed; Pillow reads the pixels, which are all there."""
+    path = tmp_path / 'x.png'
+    Image.fromarray(noise(96, 96)).save(path)
+    content = path.read_bytes()
+    at = content.index(b'IDAT') - 4
+    path.write_bytes(content[:at] + length.to_bytes(4, 'big') + content[at + 4:])
+    before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    with alarm(20):
+        image = load(loader, path)
+    assert np.array_equal(image, noise(96, 96)[..., ::-1])
+    assert resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before < 100 * 1024
+
+
+@pytest.mark.parametrize('loader', LOADERS)
 @pytest.mark.parametrize('suffix', ['jpg', 'png', 'bmp', 'gif', 'tiff', 'webp'])
 @pytest.mark.parametrize('share', [.99, .7, .4])
 def test_truncated_file_is_refused(tmp_path, loader, suffix, share):

@@ -149,23 +149,32 @@ def _decode(data: bytes, flag: str, backend: str) -> np.ndarray:
         return _decode_by_pillow(data, flag)
     if backend != 'cv2':
         return mmcv.imfrombytes(data, flag=flag, backend=backend)
+    if data.startswith(b'\x89PNG'):
+        whole = _is_whole_png(data)
+        if not whole:  # OpenCV takes as much memory as a damaged length says
+            return _decode_by_pillow(data, flag)
+    else:
+        whole = data.startswith(b'\xff\xd8') and (
+            data.rfind(b'\xff\xd9') > data.rfind(b'\xff\xda'))  # a JPEG with its end mark
+    if not whole:  # older versions of OpenCV fill the rest with grey
+        with _pillow(io.BytesIO(data)) as opened:
+            opened.load()
     try:
         image = mmcv.imfrombytes(data, flag=flag, backend='cv2')
     except cv2.error:
         image = None
-    if image is None:
-        return _decode_by_pillow(data, flag)
-    if not _has_its_end(data):  # older versions of OpenCV fill the rest with grey
-        with _pillow(io.BytesIO(data)) as opened:
-            opened.load()
-    return image
+    return _decode_by_pillow(data, flag) if image is None else image
 
 
-def _has_its_end(data: bytes) -> bool:
-    """Whether a JPEG or PNG has its end mark; false for other formats."""
-    if data.startswith(b'\xff\xd8'):
-        return data.rfind(b'\xff\xd9') > data.rfind(b'\xff\xda')
-    return data.startswith(b'\x89PNG') and b'IEND' in data[-64:]
+def _is_whole_png(data: bytes) -> bool:
+    """Whether the chunks of a PNG follow each other up to its end."""
+    at = 8
+    while at + 12 <= len(data):
+        length = int.from_bytes(data[at:at + 4], 'big')
+        if data[at + 4:at + 8] == b'IEND':
+            return True
+        at += 12 + length
+    return False
 
 
 def _decode_by_pillow(data: bytes, flag: str) -> np.ndarray:
