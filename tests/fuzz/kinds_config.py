@@ -9,7 +9,7 @@ import yaml
 from hypothesis import strategies as st
 
 from tests.fuzz.kinds import Kind, documented
-from tests.fuzz.kinds_data import folder_with
+from tests.fuzz.kinds_data import file_with
 from tests.fuzz.mutations import SCALARS, damaged, mutated
 from tresnet_mm.commands import launch, train
 from tresnet_mm.commands.config_files import read_config
@@ -39,8 +39,8 @@ CONFIGS = st.one_of(
 def check_config(case: tuple[str, bytes]) -> bool:
     """Whether a config is read."""
     suffix, content = case
-    with folder_with(f'x{suffix}', content) as folder:
-        return documented(lambda: read_config(str(folder / f'x{suffix}')), f'x{suffix}')
+    with file_with(f'x{suffix}', content) as path:
+        return documented(lambda: read_config(str(path)), f'x{suffix}')
 
 
 KEYS = st.sampled_from(['model', 'model.backbone', 'model.backbone.arch', 'list', 'list.0',
@@ -51,8 +51,8 @@ OPTIONS = st.dictionaries(KEYS, st.one_of(SCALARS, st.just([1]), st.just(dict(a=
 
 def check_options(options: dict[str, Any]) -> bool:
     """Whether changes find their place in a config."""
-    with folder_with('x.json', json.dumps(SOUND).encode()) as folder:
-        args = train.parse_args([str(folder / 'x.json')])
+    with file_with('x.json', json.dumps(SOUND).encode()) as path:
+        args = train.parse_args([str(path)])
         args.cfg_options = options
         return documented(lambda: launch.load_config(args), '--cfg-options')
 
