@@ -1,5 +1,7 @@
 """Batches of a loader, and the schedule over them."""
 
+import json
+
 import pytest
 
 
@@ -39,6 +41,21 @@ def test_repetitions_count(own, problems):
 def test_no_image_is_left(own, problems):
     cfg = own(options={'train_dataloader.dataset.filter_cfg': dict(min_size=200)})
     assert 'empty' in problems(cfg)['train_dataloader.dataset'].what
+
+
+@pytest.mark.parametrize(('field', 'value', 'said'), [
+    ('iscrowd', 1, '16 crowds'), ('ignore', 1, '16 marked ignore'), ('area', 0, '16 smaller')])
+def test_no_object_is_left(own, problems, root, field, value, said):
+    path = root / 'annotations/instances_train.json'
+    content = json.loads(path.read_text())
+    for annotation in content['annotations']:
+        annotation[field] = value
+    path.write_text(json.dumps(content))
+    assert said in problems(own())['train_dataloader.dataset.ann_file'].what
+    del content['annotations'][0][field]
+    path.write_text(json.dumps({**content, 'annotations': [
+        dict(content['annotations'][0], area=900), *content['annotations'][1:]]}))
+    assert problems(own()) == {}
 
 
 def test_a_learning_rate_for_another_batch_is_a_note(own, problems):

@@ -42,7 +42,7 @@ CHECKS: dict[str, tuple[Check, ...]] = {
         leftovers.check_pretrained,
         leftovers.check_frozen,
     ),
-    'data loading': (loaders.check_batches, leftovers.check_test_loader),
+    'data loading': (loaders.check_batches, loaders.check_objects, leftovers.check_test_loader),
     'schedule': (loaders.check_learning_rate, schedule.check_schedule),
     'checkpoint': (
         checkpoint.check_checkpoint_file,

@@ -16,13 +16,14 @@ class CocoFacts:
 
     Args:
         path: A local file.
+        keep: Hold it for the data set of the run that is about to start.
 
     Raises:
         FileNotFoundError, ValueError: As `tresnet_mm.datasets.annotations.read_coco`.
     """
 
-    def __init__(self, path: str) -> None:
-        self.file: CocoFile = read_coco(path, outlines=False)
+    def __init__(self, path: str, keep: bool = False) -> None:
+        self.file: CocoFile = read_coco(path, outlines=False, keep=keep)
 
     @property
     def path(self) -> str:

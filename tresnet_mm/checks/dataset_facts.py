@@ -18,7 +18,7 @@ from mmengine.fileio import list_from_file
 
 from ..config_tree import dataset_parts, join, other_folder, type_name
 from ..datasets import CocoMultiLabel
-from ..datasets.annotations import is_local
+from ..datasets.annotations import count_objects, is_local
 from .coco_facts import CocoFacts
 from .problem import Problem
 
@@ -35,7 +35,9 @@ class DatasetFacts:
         classes: Names of its labels, in their order; None where that is not known.
         size: How many images it gives; None where that is not known.
         ids: Ids of these images, where the file has any.
-        objects: Objects (or image labels) of each class.
+        objects: Objects to learn (or image labels) of each class.
+        crowds: Objects that are regions to ignore.
+        left_out: Annotations that are left out, by reason.
         coco: The content of its annotation file, if that is COCO's.
         problems: What is wrong with it in itself.
     """
@@ -48,6 +50,8 @@ class DatasetFacts:
     size: int | None = None
     ids: set[Any] = field(default_factory=set)
     objects: Counter[str] = field(default_factory=Counter)
+    crowds: int = 0
+    left_out: Counter[str] = field(default_factory=Counter)
     coco: CocoFacts | None = None
     problems: list[Problem] = field(default_factory=list)
 
@@ -59,16 +63,17 @@ class DatasetFacts:
 class DatasetReader:
     """Finds out about the datasets of a config; reads every annotation file once."""
 
-    def __init__(self, cfg: Config) -> None:
+    def __init__(self, cfg: Config, keep: bool = False) -> None:
         self._cfg = cfg
+        self._keep = keep
         self._files: dict[str, CocoFacts | Exception] = {}
 
-    def coco(self, path: str) -> CocoFacts:
-        """The content of a COCO file; raises as `CocoFacts`."""
+    def coco(self, path: str, keep: bool = False) -> CocoFacts:
+        """The content of a COCO file; arguments and errors are those of `CocoFacts`."""
         key = os.path.realpath(path)
         if key not in self._files:
             try:
-                self._files[key] = CocoFacts(path)
+                self._files[key] = CocoFacts(path, keep)
             except (FileNotFoundError, ValueError) as error:
                 self._files[key] = error
         if isinstance(self._files[key], Exception):
@@ -110,7 +115,8 @@ class DatasetReader:
 
     def _read_coco(self, facts: DatasetFacts, kind: type) -> None:
         try:
-            coco = self.coco(facts.ann_file)
+            # What mmdet's own classes would not take over would stay in memory.
+            coco = self.coco(facts.ann_file, self._keep and kind is not CocoDataset)
             if not issubclass(kind, CocoMultiLabel):
                 coco.file.require_boxes()
         except (FileNotFoundError, ValueError) as error:
@@ -129,8 +135,13 @@ class DatasetReader:
             keep = _kept_by_filter(facts.cfg, images, with_label)
         facts.ids = keep & set(images)
         facts.size = _subset(len(facts.ids), facts.cfg.get('indices'))
-        counts = coco.file.objects_per_class()
-        facts.objects = Counter({name: counts.get(name, 0) for name in facts.classes})
+        if not set(facts.classes) <= set(coco.names):
+            return  # told by a check of its own
+        if issubclass(kind, CocoMultiLabel):
+            counts = coco.file.objects_per_class()
+            facts.objects = Counter({name: counts[name] for name in facts.classes})
+        else:
+            facts.objects, facts.crowds, facts.left_out = count_objects(coco.file, facts.classes)
 
 
 def reads_coco(kind: type) -> bool:

@@ -29,6 +29,21 @@ def check_batches(subject: Subject) -> Iterator[Problem]:
                 f'at most {images}, or {loader.key}.drop_last=False')
 
 
+def check_objects(subject: Subject) -> Iterator[Problem]:
+    """A training set has objects to learn: not crowds, ignored or empty ones alone."""
+    loader = subject.loader('train')
+    if subject.task != 'train' or loader is None:
+        return
+    for dataset in loader.datasets:
+        ignored = dataset.crowds + sum(dataset.left_out.values())
+        if dataset.size and ignored and not sum(dataset.objects.values()):
+            reasons = [f'{dataset.crowds} crowds'] if dataset.crowds else []
+            reasons += [f'{count} {reason}' for reason, count in dataset.left_out.items()]
+            yield Problem(f'no object is left to learn from in {dataset.ann_file} '
+                          f'({", ".join(reasons)})', dataset.where('ann_file'),
+                          dataset.cfg.get('ann_file'), 'a file with objects of these classes')
+
+
 def check_learning_rate(subject: Subject) -> Iterator[Problem]:
     """The learning rate is scaled where the batch is not the one that it is for (a note)."""
     scale = subject.cfg.get('auto_scale_lr') or {}

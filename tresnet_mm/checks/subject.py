@@ -26,16 +26,18 @@ class Subject:
         checkpoint: Path or name of a checkpoint; None takes the config's ``load_from``, or, with
             ``resume``, the latest of its ``work_dir``.
         task: 'train' or 'test'.
+        keep: Hold the annotation files that are read for the data sets of the run.
     """
 
-    def __init__(self, cfg: Config, checkpoint: str | None = None, task: Task = 'train') -> None:
+    def __init__(self, cfg: Config, checkpoint: str | None = None, task: Task = 'train',
+                 keep: bool = False) -> None:
         if task not in ('train', 'test'):
             raise ValueError(f"task must be 'train' or 'test', got {task!r}")
         self.cfg = cfg
         self.task = task
         self.resume = task == 'train' and bool(cfg.get('resume'))
         self.checkpoint = CheckpointFacts.of_run(cfg, checkpoint, self.resume)
-        self.reader = DatasetReader(cfg)
+        self.reader = DatasetReader(cfg, keep)
         self._loaders: dict[str, LoaderFacts | None] = {}
 
     @property

@@ -50,6 +50,10 @@ def _loader_rows(loader: LoaderFacts) -> Iterator[tuple[str, str]]:
         yield f'{split} images', f'{dataset.size}{_sizes(dataset)}'
         yield f'{split} objects', (f'{sum(dataset.objects.values())} of {len(dataset.classes)} '
                                    f'classes: {listed(dataset.classes)}')
+        ignored = [f'{dataset.crowds} crowds to ignore'] if dataset.crowds else []
+        ignored += [f'{count} {reason}' for reason, count in dataset.left_out.items()]
+        if ignored:
+            yield f'{split} left out', ', '.join(ignored)
     batches = loader.batches()
     if batches is not None:
         share = f' in each of {loader.processes} processes' if loader.processes > 1 else ''

@@ -65,7 +65,7 @@ def require_agreement(command: Task, cfg: Config, checkpoint: str | None = None)
         cfg: The config, as the runner would get it.
         checkpoint: As of `tresnet_mm.preflight`.
     """
-    problems = find_problems(Subject(cfg, checkpoint, command))
+    problems = find_problems(Subject(cfg, checkpoint, command, keep=True))
     lines = {severity: [f'{command}: {severity}: {problem}' for problem in problems
                         if problem.severity == severity]
              for severity in ('note', 'not made', 'error')}
