@@ -240,7 +240,7 @@ WRONG = {
     'resume': (['train', 'configs/fcos_tresnet_m.py', '--resume', 'none.pth'],
                'checkpoint none.pth does not exist'),
     'data': (['train', 'configs/fcos_tresnet_m.py'],
-             '/nowhere/annotations/instances_train2017.json does not exist'),
+             '/nowhere/annotations/instances_train2017.json of train_dataloader does not exist: '),
     'base batch size': (['train', 'configs/fcos_tresnet_m.py', '--auto-scale-lr',
                          '--cfg-options', 'auto_scale_lr._delete_=True'], 'base_batch_size'),
     'suffix of out': (['test', 'configs/fcos_tresnet_m.py', 'CHECKPOINT', '--out', 'a.csv'],
