@@ -40,7 +40,7 @@ test: env
 		--dist worksteal $(PYTEST)
 
 fuzz: env
-	OMP_NUM_THREADS=1 $(BIN)/python -m tests.fuzz --cases $(CASES)
+	OMP_NUM_THREADS=1 $(BIN)/python -m tests.fuzz --cases $(CASES) --out docs/fuzz.json
 
 lint: env
 	$(BIN)/ruff check

@@ -11,8 +11,11 @@ from __future__ import annotations
 import argparse
 import json
 import logging
+import platform
 import sys
 import traceback
+from importlib.metadata import version
+from pathlib import Path
 
 from tests.fuzz.kinds import load_kinds
 from tests.fuzz.run import run
@@ -28,6 +31,7 @@ def main() -> int:
     parser.add_argument('--cases', type=int, default=1000, help='over all kinds (%(default)s)')
     parser.add_argument('--kind', nargs='+', choices=sorted(kinds), default=sorted(kinds))
     parser.add_argument('--seed', type=int, default=0, help='of the first case (%(default)s)')
+    parser.add_argument('--out', type=Path, help='file to keep the results in')
     args = parser.parse_args()
     logging.disable(logging.WARNING)
     status, results = 0, {}
@@ -43,7 +47,14 @@ def main() -> int:
             results[name], status = dict(fault=f'{type(error).__name__}: {error}'[:500]), 1
         print(json.dumps({name: results[name]}), flush=True)
     total = sum(result.get('cases', 0) for result in results.values())
-    print(json.dumps(dict(total=total, ok=status == 0)))
+    summary = dict(total=total, ok=status == 0)
+    print(json.dumps(summary))
+    if args.out:
+        args.out.write_text(json.dumps(dict(
+            command=f'python -m tests.fuzz --cases {args.cases} --seed {args.seed}',
+            python=platform.python_version(),
+            versions={name: version(name) for name in ('torch', 'numpy', 'pillow', 'hypothesis')},
+            **summary, kinds=results), indent=2) + '\n')
     return status
 
 
