@@ -8,6 +8,7 @@ from mmengine.logging import MMLogger
 
 #: Modules of the public functions and classes, each of which shows how it is used.
 MODULES = [
+    'archs',
     'backbone_swap',
     'checkpoint.conversion',
     'checks.resume',

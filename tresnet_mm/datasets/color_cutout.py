@@ -29,7 +29,8 @@ class ColorCutout(BaseTransform):
         self.prob = prob
 
     @cache_randomness
-    def _draw(self, height: int, width: int, channels: int):
+    def _draw(self, height: int, width: int, channels: int
+              ) -> tuple[bool, tuple[int, int], np.ndarray]:
         """Whether to apply, the centre (y, x), and the colour."""
         apply = np.random.rand() < self.prob
         centre = np.random.randint(height), np.random.randint(width)

@@ -172,7 +172,7 @@ def draw_image(
         mask = _place(spec, shape, visible, areas, rng)
         if mask is None:
             continue
-        colour = np.float32(_colour(spec, label, rng))
+        colour = np.array(_colour(spec, label, rng), np.float32)
         canvas += mask[..., None] * (colour - canvas)
         visible = [v * (1 - mask) for v in visible] + [mask]
         areas.append(float(mask.sum()))
@@ -216,14 +216,15 @@ def _background(size: int, rng: np.random.Generator) -> np.ndarray:
     """A muted, smooth texture: float32 (size, size, 3) in about [50, 200]."""
     cells = int(rng.integers(3, 9))
     grey = rng.uniform(60, 190) + rng.normal(0, 18, (cells, cells, 1))
-    texture = np.float32(grey + rng.normal(0, 9, (cells, cells, 3)))
+    texture = (grey + rng.normal(0, 9, (cells, cells, 3))).astype(np.float32)
     return cv2.resize(texture, (size, size), interpolation=cv2.INTER_CUBIC)
 
 
 def _write_split(root: Path, spec: ShapesSpec, split: str, stream: int) -> None:
     """Write the images of one split and their COCO instance file."""
     (root / split).mkdir(parents=True)
-    images, annotations = [], []
+    images: list[dict[str, Any]] = []
+    annotations: list[dict[str, Any]] = []
     for index in range(spec.num_train if split == 'train' else spec.num_val):
         image, objects = draw_image(spec, np.random.default_rng((spec.seed, stream, index)))
         file = root / split / f'{index + 1:06d}.jpg'
