@@ -5,6 +5,7 @@ import json
 from typing import Any
 
 import torch
+import torch._dynamo  # the meta device imports it at its first use, which takes seconds
 import yaml
 from hypothesis import strategies as st
 
