@@ -24,7 +24,6 @@ SIZE = '(128,128)'
 TWELVE = ('mAP', 'mAP_50', 'mAP_75', 'mAP_s', 'mAP_m', 'mAP_l',
           'AR@100', 'AR@300', 'AR@1000', 'AR_s@1000', 'AR_m@1000', 'AR_l@1000')
 # Small images, few of them, no download, and every box counted: an untrained net has low scores.
-# Few of them by `indices`, which the checks before a run refuse: such runs take --no-check.
 SMALL = [
     'model.backbone.init_cfg=None', 'model.backbone.frozen_stages=-1', 'model.test_cfg.score_thr=0',
     'train_cfg.max_epochs=1', 'default_hooks.checkpoint.save_optimizer=False', 'randomness.seed=0',
@@ -74,14 +73,14 @@ def free_port() -> str:
 @pytest.mark.slow
 def test_fcos_trains_and_evaluates_on_real_images(coco_tiny, tmp_path):
     config, work_dir = 'configs/fcos_tresnet_m.py', tmp_path / 'fcos'
-    log = run_ok(sys.executable, 'tools/train.py', config, '--no-check', '--work-dir', work_dir,
+    log = run_ok(sys.executable, 'tools/train.py', config, '--work-dir', work_dir,
                  '--cfg-options', *SMALL, 'default_hooks.logger.interval=1',
                  COCO_ROOT=str(coco_tiny))
     checkpoint = work_dir / 'epoch_1.pth'
     assert checkpoint.is_file()
     assert 'Epoch(train) [1][2/2]' in log and 'coco/bbox_mAP' in log
 
-    log = run_ok(sys.executable, 'tools/test.py', config, checkpoint, '--no-check',
+    log = run_ok(sys.executable, 'tools/test.py', config, checkpoint,
                  '--work-dir', work_dir / 'a',
                  '--classwise', '--out', tmp_path / 'p.pkl', '--out', tmp_path / 'coco.json',
                  '--show-dir', 'drawn', '--cfg-options', *SMALL, COCO_ROOT=f'{coco_tiny}/')
@@ -109,7 +108,7 @@ def test_two_processes_train_and_measure_what_one_measures(coco_tiny, tmp_path, 
     """RetinaNet by the shell scripts, on gloo; 5 images, so that one of the processes is padded."""
     config = 'configs/retinanet_tresnet_m.py'
     env = dict(COCO_ROOT=str(coco_tiny))
-    log = run_ok('bash', 'tools/dist_train.sh', config, 2, '--no-check', '--work-dir',
+    log = run_ok('bash', 'tools/dist_train.sh', config, 2, '--work-dir',
                  tmp_path / 'train',
                  '--cfg-options', *SMALL, 'train_dataloader.batch_size=2',
                  'default_hooks.logger.interval=1', **env, PORT=free_port())
@@ -122,11 +121,11 @@ def test_two_processes_train_and_measure_what_one_measures(coco_tiny, tmp_path, 
     options = [*SMALL, 'test_evaluator.metric=[bbox,proposal]', 'model.test_cfg.max_per_img=300',
                f'test_evaluator.ann_file={subset}', f'test_dataloader.dataset.ann_file={subset}',
                'test_dataloader.dataset.indices=5']
-    run_ok('bash', 'tools/dist_test.sh', config, checkpoint, 2, '--no-check', '--work-dir',
+    run_ok('bash', 'tools/dist_test.sh', config, checkpoint, 2, '--work-dir',
            tmp_path / 'two', '--out', tmp_path / 'two.pkl',
            '--cfg-options', *options, **env, PORT=free_port())
     monkeypatch.setenv('COCO_ROOT', str(coco_tiny))
-    test.main([str(ROOT / config), str(checkpoint), '--no-check',
+    test.main([str(ROOT / config), str(checkpoint),
                '--work-dir', str(tmp_path / 'one'), '--out', str(tmp_path / 'one.pkl'),
                '--cfg-options', *options])
     one, two = (
@@ -171,7 +170,7 @@ def test_a_checkpoint_of_another_arch_ends_in_one_line(
     shallow_checkpoint(Config.fromfile(config), checkpoint)
     arguments = [str(config), *([str(checkpoint)] if name == 'test' else [])]
     said = refusal(name, [
-        *arguments, '--work-dir', str(tmp_path / 'work'), '--no-check', '--cfg-options', *SMALL[1:],
+        *arguments, '--work-dir', str(tmp_path / 'work'), '--cfg-options', *SMALL[1:],
         f'model.backbone.init_cfg.checkpoint={checkpoint}'], capsys)
     assert str(checkpoint) in said and "the model of arch 'm'" in said
     assert not list((tmp_path / 'work').rglob('*.pth'))
@@ -192,7 +191,7 @@ def test_tta_and_the_faster_metric(coco_tiny, tmp_path, monkeypatch):
     found = {}
     for name, option in (('plain', []), ('tta', ['--tta'])):
         # the classes in the stand-in checkpoint are not the data's
-        test.main([*arguments, '--no-check', *option, '--work-dir', str(tmp_path / name),
+        test.main([*arguments, *option, '--work-dir', str(tmp_path / name),
                    '--out', str(tmp_path / f'{name}.pkl')])
         found[name] = predictions(tmp_path / f'{name}.pkl')
         assert set(metrics(tmp_path / name)) >= {f'coco/bbox_{key}' for key in TWELVE[:6]}
@@ -208,7 +207,7 @@ def test_two_stage_with_masks_trains_and_writes_coco_results(coco_tiny, tmp_path
     cfg.model.test_cfg.rcnn.update(score_thr=0., max_per_img=5)
     shallow_checkpoint(cfg, tmp_path / 'unused.pth')
     cfg.dump(tmp_path / 'config.py')
-    options = ['--no-check', '--work-dir', str(tmp_path / 'run'), '--cfg-options',
+    options = ['--work-dir', str(tmp_path / 'run'), '--cfg-options',
                *(option for option in SMALL if not option.startswith('model.'))]
     train.main([str(tmp_path / 'config.py'), *options])
     test.main([str(tmp_path / 'config.py'), str(tmp_path / 'run' / 'epoch_1.pth'),
@@ -240,7 +239,8 @@ WRONG = {
     'resume': (['train', 'configs/fcos_tresnet_m.py', '--resume', 'none.pth'],
                'checkpoint none.pth does not exist'),
     'data': (['train', 'configs/fcos_tresnet_m.py'],
-             '/nowhere/annotations/instances_train2017.json of train_dataloader does not exist: '),
+             '/nowhere/annotations/instances_train2017.json of train_dataloader does not exist: '
+             'set COCO_ROOT'),
     'base batch size': (['train', 'configs/fcos_tresnet_m.py', '--auto-scale-lr',
                          '--cfg-options', 'auto_scale_lr._delete_=True'], 'base_batch_size'),
     'suffix of out': (['test', 'configs/fcos_tresnet_m.py', 'CHECKPOINT', '--out', 'a.csv'],
@@ -263,8 +263,6 @@ def test_wrong_argument_is_named_before_anything_is_built(
                  for a in arguments]
     monkeypatch.setenv('COCO_ROOT', '/nowhere' if case == 'data' else str(coco_tiny))
     monkeypatch.chdir(tmp_path)
-    if 'CHECKPOINT' in WRONG[case][0]:  # an empty file, which the checks would find first
-        arguments.insert(2, '--no-check')
     assert message in refusal(name, arguments, capsys)
     assert [path.name for path in tmp_path.iterdir()] == ['checkpoint.pth']
 
@@ -295,7 +293,7 @@ def test_options_reach_the_config(coco_tiny, tmp_path, monkeypatch):
     checkpoint.touch()
     monkeypatch.setattr(train.torch.cuda, 'is_available', lambda: True)
     cfg = train.build_config(train.parse_args(
-        [config, '--no-check', '--amp', '--auto-scale-lr', '--resume', str(checkpoint)]))
+        [config, '--amp', '--auto-scale-lr', '--resume', str(checkpoint)]))
     assert (cfg.optim_wrapper.type, cfg.optim_wrapper.loss_scale) == ('AmpOptimWrapper', 'dynamic')
     assert (cfg.auto_scale_lr.enable, cfg.resume, cfg.load_from) == (True, True, str(checkpoint))
     assert cfg.work_dir == os.path.join('work_dirs', 'fcos_tresnet_m')
@@ -303,7 +301,7 @@ def test_options_reach_the_config(coco_tiny, tmp_path, monkeypatch):
     assert (cfg.resume, cfg.load_from, cfg.work_dir) == (True, None, 'a')
 
     cfg = test.build_config(test.parse_args(
-        [config, str(checkpoint), '--no-check', '--tta', '--out', str(tmp_path / 'x' / 's.npz')]))
+        [config, str(checkpoint), '--tta', '--out', str(tmp_path / 'x' / 's.npz')]))
     assert cfg.model.type == 'DetTTAModel' and cfg.model.module.type == 'FCOS'
     assert cfg.test_dataloader.dataset.pipeline == cfg.tta_pipeline
     assert [metric['type'] for metric in cfg.test_evaluator] == [
