@@ -111,7 +111,7 @@ def _set_array(array: np.ndarray, state: Any) -> None:
     if (not isinstance(dtype, np.dtype) or not isinstance(data, bytes) or not _counts(shape)
             or len(data) != dtype.itemsize * _product(shape)):
         raise ValueError("a NumPy array's shape, type and data do not fit")
-    array.__setstate__((1, shape, dtype, np.bool_(fortran), data))
+    array.__setstate__((1, shape, dtype, bool(fortran), data))  # type: ignore[arg-type]
 
 
 @_sets_state(type(np.dtype(np.float64)))
