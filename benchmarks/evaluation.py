@@ -103,13 +103,18 @@ def _metric_classes() -> list[type[CocoMetric]]:
 def _runner(cls: type[CocoMetric], ann_file: str, names: list[str],
             samples: list[dict[str, Any]]) -> Callable[[], dict]:
     """A function that evaluates all samples with a metric class."""
-    MMLogger.get_current_instance().setLevel(logging.WARNING)
     metric = cls(ann_file=ann_file, metric_items=list(STATS))
     metric.dataset_meta = dict(classes=names)
 
     def run() -> dict:
-        metric.process({}, samples)
-        return metric.evaluate(len(samples))
+        logger = MMLogger.get_current_instance()
+        level = logger.level
+        logger.setLevel(logging.WARNING)  # the metric logs a table in each round
+        try:
+            metric.process({}, samples)
+            return metric.evaluate(len(samples))
+        finally:
+            logger.setLevel(level)
     return run
 
 

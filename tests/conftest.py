@@ -50,6 +50,17 @@ def repo_root() -> Path:
 
 
 @pytest.fixture(autouse=True)
+def _scope():
+    """What a test builds in mmdet's scope, or in mmengine's, sets no default for the next."""
+    from mmengine.registry import DefaultScope
+
+    before = dict(DefaultScope._instance_dict)
+    yield
+    DefaultScope._instance_dict.clear()
+    DefaultScope._instance_dict.update(before)
+
+
+@pytest.fixture(autouse=True)
 def _seed() -> None:
     """Every test starts from the same random state, whatever ran before it on its worker."""
     import numpy as np

@@ -7,6 +7,7 @@ import sys
 
 import pytest
 import torch
+from mmdet.datasets import CocoDataset
 from mmengine.config import Config
 from mmengine.registry import MODELS, init_default_scope
 from torch import nn
@@ -39,7 +40,7 @@ def write_config(repo_root, coco_tiny, tmp_path, name, monkeypatch):
         nn.init.normal_(model.bbox_head.conv_cls.weight, std=0.05)
     checkpoint = tmp_path / 'model.pth'
     torch.save(dict(state_dict=model.state_dict(), meta=dict(
-        dataset_meta=dict(classes=[f'class {i}' for i in range(80)]))), checkpoint)
+        dataset_meta=dict(classes=CocoDataset.METAINFO['classes']))), checkpoint)
     config = tmp_path / f'{name}.py'
     cfg.dump(config)
     return config, checkpoint
