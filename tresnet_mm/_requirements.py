@@ -5,6 +5,7 @@ standard library is imported inside functions.
 """
 
 import importlib
+from contextlib import AbstractContextManager, nullcontext
 from types import ModuleType
 from typing import NamedTuple
 
@@ -20,7 +21,7 @@ class Requirement(NamedTuple):
 
 #: The one table of minimum versions.
 REQUIREMENTS = (
-    Requirement('torch', '2.4', 'torch', 'pip install torch'),
+    Requirement('torch', '2.1', 'torch', 'pip install torch'),
     Requirement('mmengine', '0.10.7', 'onedl-mmengine', 'pip install onedl-mmengine'),
     # Build isolation hides torch from mmcv's build, which then leaves the operators out.
     Requirement('mmcv', '2.1.0', 'onedl-mmcv', 'pip install --no-build-isolation onedl-mmcv'),
@@ -39,7 +40,8 @@ def check_requirements() -> None:
 
     for module, minimum, _, install in REQUIREMENTS:
         needed = f'{module}>={minimum}'
-        version = _import(module, needed, install).__version__
+        with _conditions_of(module):
+            version = _import(module, needed, install).__version__
         if Version(version) < Version(minimum):
             raise ImportError(
                 f'tresnet_mm needs {needed}, found {version}; run: {install} --upgrade'
@@ -53,6 +55,14 @@ def check_requirements() -> None:
             f'was built without them or for another torch; run: {mmcv} --no-cache-dir '
             '--force-reinstall --no-deps'
         ) from error
+
+
+def _conditions_of(module: str) -> AbstractContextManager[None]:
+    """What has to hold while a module is imported."""
+    if module != 'mmdet':
+        return nullcontext()
+    from ._compat import mmcv_taken_by_mmdet  # needs torch and mmcv, which were imported before
+    return mmcv_taken_by_mmdet()
 
 
 def _import(module: str, needed: str, install: str) -> ModuleType:

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 import torch
 from torch import Tensor, nn
 
+from .._compat import TRACING_EXPORTER
 from ..models import MultiLabelClassifier
 from .fuse import fuse
 
@@ -97,7 +98,7 @@ def export_onnx(model: nn.Module, path: str | Path, size: tuple[int, int] = (224
             # The tracing exporter: detections have a data-dependent number, and NMS is a node of
             # its own, neither of which torch.export takes without rewriting mmdet's heads.
             torch.onnx.export(
-                graph, tuple(example), str(part), dynamo=False, opset_version=OPSET,
+                graph, tuple(example), str(part), opset_version=OPSET, **TRACING_EXPORTER,
                 input_names=list(graph.inputs), output_names=list(graph.outputs),
                 dynamic_axes=axes)
         proto = onnx.load(str(part))

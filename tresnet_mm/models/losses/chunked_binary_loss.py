@@ -7,6 +7,7 @@ import torch
 from torch import Tensor
 from torch.autograd.function import once_differentiable
 
+from ..._compat import is_compiling
 from .asymmetric_term import AsymmetricTerm, entry_gain, entry_grad
 from .loss_module import should_validate
 
@@ -122,7 +123,7 @@ class _ChunkedBinaryLoss(torch.autograd.Function):
 def row_chunks(pred: Tensor) -> Iterator[slice]:
     """Yield slices of rows that make up chunks; a compiler gets all rows, to fuse them itself."""
     num_rows, num_classes = pred.shape
-    if torch.compiler.is_compiling():
+    if is_compiling():
         step = num_rows
     elif pred.is_cuda:
         step = ACCELERATOR_CHUNK // max(num_classes, 1)
