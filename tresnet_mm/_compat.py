@@ -14,7 +14,7 @@ from typing import Any
 
 import torch
 from packaging.version import Version
-from torch import nn
+from torch import Tensor, nn
 
 TORCH = Version(torch.__version__).release[:2]
 
@@ -24,6 +24,14 @@ is_compiling = torch.compiler.is_compiling if TORCH >= (2, 3) else torch._utils.
 #: Asks ``torch.onnx.export`` for its tracing exporter. Before torch 2.5 there is no other to ask
 #: for, and no such argument.
 TRACING_EXPORTER: dict[str, bool] = dict(dynamo=False) if TORCH >= (2, 5) else {}
+
+#: The newest ONNX operator set that the tracing exporter writes without mistakes: before torch 2.4
+#: it gives set 18's ``ReduceMean`` the attribute of set 17.
+ONNX_OPSET = 18 if TORCH >= (2, 4) else 17
+
+#: Whether torch.compile takes this package's layers and losses, which are autograd functions; an
+#: older one runs them as they are, after minutes of trying.
+COMPILES = TORCH >= (2, 4)
 
 
 def in_cpu_autocast() -> bool:
@@ -39,6 +47,13 @@ def on_state_dict(module: nn.Module, hook: Callable[[nn.Module, dict, str, dict]
         module.register_state_dict_post_hook(hook)
     else:
         module._register_state_dict_hook(hook)
+
+
+def aminmax(values: Tensor) -> tuple[Tensor, Tensor]:
+    """The smallest and the largest of the values; on a CPU of half ones, too."""
+    if TORCH < (2, 4) and values.dtype == torch.float16:
+        values = values.float()
+    return values.aminmax()
 
 
 def event_start(event: Any) -> int:
