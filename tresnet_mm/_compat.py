@@ -23,7 +23,7 @@ is_compiling = torch.compiler.is_compiling if TORCH >= (2, 3) else torch._utils.
 
 #: Asks ``torch.onnx.export`` for its tracing exporter. Before torch 2.5 there is no other to ask
 #: for, and no such argument.
-TRACING_EXPORTER: dict[str, bool] = dict(dynamo=False) if TORCH >= (2, 5) else {}
+TRACING_EXPORTER: dict[str, Any] = dict(dynamo=False) if TORCH >= (2, 5) else {}
 
 #: The newest ONNX operator set that the tracing exporter writes without mistakes: before torch 2.4
 #: it gives set 18's ``ReduceMean`` the attribute of set 17.
