@@ -128,8 +128,9 @@ def build(venv: Path, demo: bool = False) -> None:
 
 
 def install_abn(venv: Path, constraints: Path) -> None:
-    """Builds inplace-abn; beside an old torch, whose compilers are gone, it may be missing.
+    """Builds inplace-abn, which may be missing on the official line.
 
+    With a torch for CUDA, as PyPI's 2.1 is, it insists on the nvcc of that CUDA even for a CPU.
     pip's cache knows one wheel a version, whatever torch it was built for: only the default line's
     is kept there.
     """
