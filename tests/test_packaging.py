@@ -237,7 +237,7 @@ def test_mmcv_without_operators(repo_root, tmp_path):
     # A real import in a fresh process, with an mmcv as build isolation leaves it: no `_ext`.
     package = tmp_path / 'mmcv'
     (package / 'ops').mkdir(parents=True)
-    (package / '__init__.py').write_text("__version__ = '2.3.6'\n")
+    (package / '__init__.py').write_text("__version__ = '2.1.0'\n")
     (package / 'ops/__init__.py').write_text('from mmcv import _ext\n')
     path = os.pathsep.join([str(tmp_path), str(repo_root)])
     done = run(sys.executable, '-c', 'import tresnet_mm', env={**os.environ, 'PYTHONPATH': path})
@@ -257,6 +257,16 @@ def test_no_package_of_one_line_is_told_to_the_other(installed, command, monkeyp
     monkeypatch.setattr(_requirements, '_is_installed', installed.__contains__)
     (mmcv,) = (r.command() for r in _requirements.REQUIREMENTS if r.module == 'mmcv')
     assert mmcv == command
+
+
+def test_a_package_that_refuses_another_is_quoted(tmp_path, repo_root):
+    (tmp_path / 'mmdet').mkdir()
+    (tmp_path / 'mmdet/__init__.py').write_text('assert False, "MMCV==9 is used but incompatible"')
+    path = os.pathsep.join([str(tmp_path), str(repo_root)])
+    done = run(sys.executable, '-c', 'import tresnet_mm', env={**os.environ, 'PYTHONPATH': path})
+    last = done.stderr.strip().splitlines()[-1]
+    assert last.startswith('ImportError: tresnet_mm needs mmdet>=')
+    assert last.endswith('which does not import: MMCV==9 is used but incompatible')
 
 
 def test_broken_dependency_of_a_package_is_named(tmp_path, repo_root):

@@ -98,5 +98,5 @@ def _import(module: str, needed: str, install: str) -> ModuleType:
                 f'tresnet_mm needs {needed}, which is not installed; run: {install}'
             ) from error
         raise ImportError(f'tresnet_mm needs {needed}, which is broken: {error}') from error
-    except ImportError as error:
+    except (ImportError, AssertionError) as error:  # mmdet asserts the versions of the others
         raise ImportError(f'tresnet_mm needs {needed}, which does not import: {error}') from error
