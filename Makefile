@@ -1,7 +1,9 @@
 # Two commands: `make demo` trains a detector and shows its boxes, `make test` runs the tests.
 # Both set up what they need; settings: PYTHON=python3.11  TORCH='torch==2.8.0'  VENV=.venv  ARCH=m
+# STACK=openmmlab: the official OpenMMLab packages, beside an older torch, in .venv-openmmlab.
 
-export VENV ?= .venv
+export STACK ?= onedl
+export VENV ?= $(if $(filter openmmlab,$(STACK)),.venv-openmmlab,.venv)
 BIN := $(VENV)/bin
 ARCH ?=
 CASES ?= 100000
@@ -20,6 +22,7 @@ help:
 	@echo 'make audit            the installed packages against the database of known weaknesses'
 	@echo 'make licences         the licences of the installed packages, into docs/licences.md'
 	@echo 'make env              only the environment ($(VENV))'
+	@echo 'make test STACK=openmmlab   the test suite beside the official OpenMMLab packages'
 	@echo 'make clean            remove what was built and cached; $(VENV) and work_dirs stay'
 
 env:
@@ -55,4 +58,4 @@ licences: env
 
 clean:
 	rm -rf build dist *.egg-info .pytest_cache .ruff_cache .mypy_cache .import_linter_cache .hypothesis
-	find . -name __pycache__ -not -path './$(VENV)/*' -prune -exec rm -rf {} +
+	find . -name __pycache__ -not -path './.venv*' -prune -exec rm -rf {} +

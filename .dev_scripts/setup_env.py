@@ -3,9 +3,11 @@
 Every step looks first whether its result works, so a run after an interrupted one goes on where
 that one stopped, and a run after a finished one returns at once. Standard library only.
 
-Environment variables: ``VENV`` (folder, default ``.venv``), ``CXX`` (compiler) and ``TORCH`` (what
-pip is told instead of constraints.txt's torch, such as ``torch==2.8.0 --index-url URL``). With the
-argument ``demo`` the compiled inplace-abn is left out, which only tests and benchmarks need.
+Environment variables: ``STACK`` (``onedl``, the default, or ``openmmlab``: which line of the mm
+packages), ``VENV`` (folder, default ``.venv`` or ``.venv-openmmlab``), ``CXX`` (compiler) and
+``TORCH`` (what pip is told instead of the constraints' torch, such as ``torch==2.8.0 --index-url
+URL``). With the argument ``demo`` the compiled inplace-abn is left out, which only tests and
+benchmarks need.
 """
 
 from __future__ import annotations
@@ -49,15 +51,33 @@ class Step(NamedTuple):
     note: str = ''
 
 
+class Stack(NamedTuple):
+    """A line of the mm packages: its folder, the file of its versions, and what it is made of."""
+
+    venv: str
+    constraints: str
+    packages: tuple[str, str, str]  # mmengine, mmcv, mmdet
+    extras: str
+    also: tuple[str, ...] = ()
+
+
+STACKS = {
+    'onedl': Stack('.venv', 'constraints.txt',
+                   ('onedl-mmengine', 'onedl-mmcv', 'onedl-mmdetection'), 'test,dev,onnx,eval'),
+    'openmmlab': Stack('.venv-openmmlab', 'constraints-openmmlab.txt',
+                       ('mmengine', 'mmcv', 'mmdet'), 'test,onnx,eval', also=('torchvision',)),
+}  # fmt: skip
+
+
 class SetupError(Exception):
     """What the user has to put right, in one line."""
 
 
 def main() -> int:
     """Makes or repairs the environment; returns the exit status."""
-    venv = Path(os.environ.get('VENV') or ROOT / '.venv').absolute()
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))  # so that pip is ended, too
     try:
+        venv = Path(os.environ.get('VENV') or ROOT / stack().venv).absolute()
         demo = sys.argv[1:] == ['demo']
         stamp = venv / '.tresnet_mm'
         if stamp.is_file() and stamp.read_text() in {state(venv), state(venv, demo)}:
@@ -85,19 +105,20 @@ def build(venv: Path, demo: bool = False) -> None:
     install_torch(venv)
     constraints = write_constraints(venv)
     check_cuda(venv)
+    mmengine, mmcv, mmdet = map(pinned, stack().packages)
     steps = [
-        Step('mmengine', pinned('onedl-mmengine'), 'import mmengine'),
-        Step('mmcv', pinned('onedl-mmcv'), PROBE_MMCV, ('--no-build-isolation',),
+        *(Step(name, pinned(name), f'import {name}') for name in stack().also),
+        Step('mmengine', mmengine, 'import mmengine'),
+        Step('mmcv', mmcv, PROBE_MMCV, ('--no-build-isolation',),
              'compiles its operators: 5 to 9 minutes on two cores, unless pip has kept the wheel'),
-        Step('mmdet', pinned('onedl-mmdetection'), 'import mmdet', ('--no-build-isolation',)),
+        Step('mmdet', mmdet, 'import mmdet', ('--no-build-isolation',)),
     ]  # fmt: skip
-    if not demo:
-        steps.append(Step('inplace_abn', pinned('inplace-abn'), PROBE_ABN,
-                          ('--no-build-isolation',), 'compiles: about a minute'))  # fmt: skip
     for step in steps:
         install(venv, step, constraints)
+    if not demo:
+        install_abn(venv, constraints)
     pip(venv, 'tresnet_mm', 'install', '--no-build-isolation', '-c', constraints,
-        '-e', f'{ROOT}[test,dev,onnx,eval]')  # fmt: skip
+        '-e', f'{ROOT}[{stack().extras}]')  # fmt: skip
     use_headless_opencv(venv)
     if not works(venv, 'import tresnet_mm, mmdet.models'):
         raise SetupError(f'the package does not import: {last_error(venv, "import tresnet_mm")}')
@@ -106,13 +127,41 @@ def build(venv: Path, demo: bool = False) -> None:
     print(f'done in {minutes(time.monotonic() - started)}: {venv}')
 
 
+def install_abn(venv: Path, constraints: Path) -> None:
+    """Builds inplace-abn, which may be missing on the official line.
+
+    With a torch for CUDA, as PyPI's 2.1 is, it insists on the nvcc of that CUDA even for a CPU.
+    pip's cache knows one wheel a version, whatever torch it was built for: only the default line's
+    is kept there.
+    """
+    step = Step('inplace_abn', pinned('inplace-abn'), PROBE_ABN, ('--no-build-isolation',),
+                'compiles: about a minute')  # fmt: skip
+    if stack() is STACKS['onedl']:
+        install(venv, step, constraints)
+        return
+    step = step._replace(options=(*step.options, '--no-cache-dir', '--no-deps'))
+    try:
+        install(venv, step, constraints)
+    except SetupError as error:
+        pip(venv, 'no inplace_abn', 'uninstall', '--yes', 'inplace-abn')
+        print(f'inplace-abn is left out, and the tests of it are skipped: {error}', flush=True)
+
+
+def stack() -> Stack:
+    """The line that ``STACK`` names."""
+    name = os.environ.get('STACK') or 'onedl'
+    if name not in STACKS:
+        raise SetupError(f'STACK={name} is none of: {", ".join(STACKS)}')
+    return STACKS[name]
+
+
 def state(venv: Path, demo: bool = False) -> str:
     """What the environment depends on; where the stamp says otherwise, there is work to do.
 
     A ``TORCH`` once given holds for the runs after it, until another one is given.
     """
     digest = hashlib.sha256()
-    for name in ('setup.py', 'tresnet_mm/_requirements.py', 'constraints.txt',
+    for name in ('setup.py', 'tresnet_mm/_requirements.py', stack().constraints,
                  '.dev_scripts/setup_env.py'):  # fmt: skip
         digest.update((ROOT / name).read_bytes())
     torch = os.environ.get('TORCH') or read_torch_choice(venv)
@@ -186,7 +235,7 @@ def make_venv(venv: Path) -> None:
 
 
 def install_torch(venv: Path) -> None:
-    """Installs torch: what ``TORCH`` says, else what is there already, else constraints.txt's."""
+    """Installs torch: what ``TORCH`` says, else what is there already, else the constraints'."""
     chosen = os.environ.get('TORCH', '')
     if chosen and not (works(venv, 'import torch') and read_torch_choice(venv) == chosen):
         pip(venv, 'torch', 'install', *shlex.split(chosen))
@@ -198,9 +247,11 @@ def install_torch(venv: Path) -> None:
 
 
 def write_constraints(venv: Path) -> Path:
-    """Writes constraints.txt with the torch that is installed, so that nothing replaces it."""
-    version = run_python(venv, 'import torch; print(torch.__version__)').stdout.strip()
-    text = re.sub(r'(?m)^torch==.*$', f'torch=={version}', (ROOT / 'constraints.txt').read_text())
+    """Writes the constraints with the torch that is installed, so that nothing replaces it."""
+    # Not torch.__version__: PyPI's 2.1.2 says 2.1.2+cu121 there, and pip finds no such version.
+    code = 'from importlib.metadata import version; print(version("torch"))'
+    version = run_python(venv, code).stdout.strip()
+    text = re.sub(r'(?m)^torch==.*$', f'torch=={version}', (ROOT / stack().constraints).read_text())
     file = venv / 'constraints.txt'
     file.write_text(text)
     print(f'torch {version}', flush=True)
@@ -240,11 +291,11 @@ def use_headless_opencv(venv: Path) -> None:
 
 
 def pinned(name: str) -> str:
-    """The line of constraints.txt about a package, as a requirement."""
-    for line in (ROOT / 'constraints.txt').read_text().splitlines():
+    """The line of the constraints about a package, as a requirement."""
+    for line in (ROOT / stack().constraints).read_text().splitlines():
         if line.partition('==')[0].strip() == name:
             return line.strip()
-    raise SetupError(f'constraints.txt has no version of {name}')
+    raise SetupError(f'{stack().constraints} has no version of {name}')
 
 
 def pip(venv: Path, what: str, *arguments: object, note: str = '') -> None:

@@ -14,6 +14,7 @@ from mmdet.evaluation import CocoMetric
 from mmengine.fileio import dump
 from mmengine.logging import MMLogger
 
+from tresnet_mm._compat import faster_coco_metric
 from tresnet_mm.evaluation import multilabel_scores
 
 from . import timing
@@ -96,8 +97,7 @@ def _metric_classes() -> list[type[CocoMetric]]:
         import faster_coco_eval  # noqa: F401
     except ImportError:
         return [CocoMetric]
-    from mmdet.evaluation import FasterCocoMetric
-    return [CocoMetric, FasterCocoMetric]
+    return [CocoMetric, faster_coco_metric()]
 
 
 def _runner(cls: type[CocoMetric], ann_file: str, names: list[str],

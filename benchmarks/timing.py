@@ -11,6 +11,8 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from tresnet_mm._compat import event_start
+
 MIB = 2**20
 
 
@@ -120,7 +122,7 @@ def peak_memory(fn: Callable[[], Any], device: str | torch.device = 'cpu') -> in
     events = [event for event in profiler.profiler.kineto_results.events()
               if event.name() == '[memory]']
     current = peak = 0
-    for event in sorted(events, key=lambda event: event.start_ns()):
+    for event in sorted(events, key=event_start):
         current += event.nbytes()
         peak = max(peak, current)
     return peak

@@ -12,6 +12,7 @@ from mmengine.registry import DefaultScope
 
 import tresnet_mm
 from benchmarks.experiments import swap_report
+from tests.lines import needs_config
 from tresnet_mm.backbone_swap import plan_swap
 from tresnet_mm.commands.config_files import find_config
 from tresnet_mm.commands.swap import child_config
@@ -61,6 +62,7 @@ def test_channels_given_as_a_number(arch, channels):
     assert swapped.model.neck.in_channels == channels
 
 
+@needs_config('clrnet/clrnet.py')
 @pytest.mark.parametrize(('arch', 'channels'), [('m', [64, 128, 1024]), ('v2_l', [256, 512, 1024])])
 def test_neck_that_reads_some_of_the_feature_maps(arch, channels):
     swapped = tresnet_mm.swap_backbone(load('clrnet/clrnet.py'), arch)

@@ -206,7 +206,7 @@ def test_missing_package(requirement, monkeypatch):
         _requirements.check_requirements()
     assert str(error.value) == (
         f'tresnet_mm needs {requirement.module}>={requirement.minimum}, which is not installed; '
-        f'run: {requirement.install}'
+        f'run: {requirement.command()}'
     )
 
 
@@ -218,7 +218,7 @@ def test_old_package(requirement, version, monkeypatch):
     with pytest.raises(ImportError) as error:
         _requirements.check_requirements()
     needed = f'{requirement.module}>={requirement.minimum}'
-    assert f'needs {needed}, found {version}; run: {requirement.install} -' in str(error.value)
+    assert f'needs {needed}, found {version}; run: {requirement.command()} -' in str(error.value)
 
 
 @pytest.mark.parametrize('version', ['2.10.0', '2.3.6+cpu', '3.0.0rc1'])
@@ -237,14 +237,36 @@ def test_mmcv_without_operators(repo_root, tmp_path):
     # A real import in a fresh process, with an mmcv as build isolation leaves it: no `_ext`.
     package = tmp_path / 'mmcv'
     (package / 'ops').mkdir(parents=True)
-    (package / '__init__.py').write_text("__version__ = '2.3.6'\n")
+    (package / '__init__.py').write_text("__version__ = '2.1.0'\n")
     (package / 'ops/__init__.py').write_text('from mmcv import _ext\n')
     path = os.pathsep.join([str(tmp_path), str(repo_root)])
     done = run(sys.executable, '-c', 'import tresnet_mm', env={**os.environ, 'PYTHONPATH': path})
     assert done.returncode == 1
     last = done.stderr.strip().splitlines()[-1]
     assert last.startswith('ImportError: tresnet_mm needs mmcv with its operators')
-    assert '--no-build-isolation onedl-mmcv --no-cache-dir --force-reinstall --no-deps' in last
+    (mmcv,) = (r.command() for r in _requirements.REQUIREMENTS if r.module == 'mmcv')
+    assert f'run: {mmcv} --no-cache-dir --force-reinstall --no-deps' in last
+
+
+@pytest.mark.parametrize(('installed', 'command'), [
+    (set(), 'pip install --no-build-isolation onedl-mmcv'),
+    ({'onedl-mmengine'}, 'pip install --no-build-isolation onedl-mmcv'),
+    ({'mmengine'}, 'pip install --no-build-isolation mmcv==2.1.0'),
+])  # fmt: skip
+def test_no_package_of_one_line_is_told_to_the_other(installed, command, monkeypatch):
+    monkeypatch.setattr(_requirements, '_is_installed', installed.__contains__)
+    (mmcv,) = (r.command() for r in _requirements.REQUIREMENTS if r.module == 'mmcv')
+    assert mmcv == command
+
+
+def test_a_package_that_refuses_another_is_quoted(tmp_path, repo_root):
+    (tmp_path / 'mmdet').mkdir()
+    (tmp_path / 'mmdet/__init__.py').write_text('assert False, "MMCV==9 is used but incompatible"')
+    path = os.pathsep.join([str(tmp_path), str(repo_root)])
+    done = run(sys.executable, '-c', 'import tresnet_mm', env={**os.environ, 'PYTHONPATH': path})
+    last = done.stderr.strip().splitlines()[-1]
+    assert last.startswith('ImportError: tresnet_mm needs mmdet>=')
+    assert last.endswith('which does not import: MMCV==9 is used but incompatible')
 
 
 def test_broken_dependency_of_a_package_is_named(tmp_path, repo_root):

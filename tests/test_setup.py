@@ -12,7 +12,8 @@ import pytest
 
 
 @pytest.fixture
-def setup_env(repo_root):
+def setup_env(repo_root, monkeypatch):
+    monkeypatch.delenv('STACK', raising=False)  # `make test STACK=...` hands it on
     file = repo_root / '.dev_scripts/setup_env.py'
     spec = importlib.util.spec_from_file_location('setup_env', file)
     module = importlib.util.module_from_spec(spec)
@@ -244,6 +245,51 @@ def test_every_pinned_name_is_in_the_constraints(setup_env):
     assert setup_env.pinned('onedl-mmcv').startswith('onedl-mmcv==')
     with pytest.raises(setup_env.SetupError, match='no version of no-such-package'):
         setup_env.pinned('no-such-package')
+
+
+@pytest.mark.parametrize('name', ['onedl', 'openmmlab'])
+def test_every_line_has_its_versions_and_its_folder(name, setup_env, monkeypatch, repo_root):
+    monkeypatch.setenv('STACK', name)
+    stack = setup_env.stack()
+    tools = ('torch', 'inplace-abn', 'setuptools', 'setuptools_scm', 'wheel', 'ninja', 'numpy',
+             'opencv-python-headless')  # fmt: skip
+    for package in (*stack.packages, *stack.also, *tools):
+        assert setup_env.pinned(package).startswith(f'{package}==')
+    assert f'{stack.venv}/' in (repo_root / '.gitignore').read_text().splitlines()
+    lines = {setup_env.STACKS[other] for other in setup_env.STACKS}
+    assert len({line.venv for line in lines}) == len({line.constraints for line in lines}) == 2
+
+
+def test_unknown_line_is_named(front, tmp_path):
+    error = one_error(front(PYTHON=sys.executable, STACK='openmm', VENV=''))
+    assert error == 'error: STACK=openmm is none of: onedl, openmmlab'
+
+
+def test_another_line_is_no_finished_environment(setup_env, tmp_path, monkeypatch):
+    default = setup_env.state(tmp_path)
+    monkeypatch.setenv('STACK', 'openmmlab')
+    assert setup_env.state(tmp_path) != default
+
+
+def test_an_old_torch_gets_an_inplace_abn_of_its_own(setup_env, pip_calls, tmp_path, monkeypatch):
+    monkeypatch.setenv('STACK', 'openmmlab')
+    calls = pip_calls(False, True)
+    setup_env.install_abn(tmp_path, tmp_path / 'c')
+    assert len(calls) == 1
+    assert '--no-cache-dir' in calls[0]
+
+
+def test_inplace_abn_that_will_not_build_is_left_out(
+    setup_env, pip_calls, tmp_path, monkeypatch, capsys
+):
+    calls = pip_calls(False, False, False, False)
+    with pytest.raises(setup_env.SetupError):
+        setup_env.install_abn(tmp_path, tmp_path / 'c')
+    monkeypatch.setenv('STACK', 'openmmlab')
+    calls = pip_calls(False, False, False, False)
+    setup_env.install_abn(tmp_path, tmp_path / 'c')
+    assert calls[-1] == ('uninstall', '--yes', 'inplace-abn')
+    assert 'left out, and the tests of it are skipped' in capsys.readouterr().out
 
 
 def fake_pip(venv: Path, stub, body: str) -> None:

@@ -22,7 +22,6 @@ def give_names() -> None:
     """Put our classes into mmdet's registries under the names that mmdet's configs use."""
     DATASETS.register_module('CocoDataset', force=True, module=CheckedCocoDataset)
     METRICS.register_module('CocoMetric', force=True, module=CheckedCocoMetric)
-    if CheckedFasterCocoMetric is not None:
-        METRICS.register_module('FasterCocoMetric', force=True, module=CheckedFasterCocoMetric)
+    METRICS.register_module('FasterCocoMetric', force=True, module=CheckedFasterCocoMetric)
     # mmdet has no loader of this name: it would be mmcv's, from the registry above mmdet's.
     TRANSFORMS.register_module('LoadImageFromFile', force=True, module=LoadImageFromFileChecked)

@@ -56,7 +56,9 @@ def test_a_report_is_a_table_and_a_file(tmp_path, capsys):
     assert '| 1 | 0.1235 |' in capsys.readouterr().out
     written = json.loads((tmp_path / 'things.json').read_text())
     assert written == json.loads(json.dumps(kept))
-    assert written['environment']['versions']['torch'] == torch.__version__
+    # Without what torch's own version says of the build, which its metadata may not have.
+    version = written['environment']['versions']['torch']
+    assert version.partition('+')[0] == torch.__version__.partition('+')[0]
 
 
 def test_layers_keep_what_they_should():

@@ -38,8 +38,11 @@ def log():
             records.append((record.levelno, record.getMessage()))
 
     logger, handler = MMLogger.get_current_instance(), Handler()
+    level = logger.level
     logger.addHandler(handler)
+    logger.setLevel(logging.INFO)  # whatever another test left
     yield records
+    logger.setLevel(level)
     logger.removeHandler(handler)
 
 

@@ -7,6 +7,8 @@ from mmengine.model import BaseModel
 from mmengine.registry import RUNNERS
 from torch import nn
 
+from tests.lines import needs_compiler
+from tresnet_mm.engine import fast_runner
 from tresnet_mm.models import TResNet
 
 
@@ -34,6 +36,7 @@ def test_the_weights_are_laid_out(tmp_path):
     assert part.weight.is_contiguous(memory_format=torch.channels_last)
 
 
+@needs_compiler
 def test_backbones_are_compiled(tmp_path):
     graphs = []
 
@@ -48,6 +51,12 @@ def test_backbones_are_compiled(tmp_path):
     prepared = prepare(tmp_path, backbone, compile=dict(backend='counting')).eval()
     torch.testing.assert_close(prepared(images), expected)
     assert graphs
+
+
+def test_a_compiler_that_takes_no_tresnet_is_named(tmp_path, monkeypatch):
+    monkeypatch.setattr(fast_runner, 'COMPILES', False)
+    with pytest.raises(ValueError, match=r'speed.compile needs torch>=2.4, found \d'):
+        prepare(tmp_path, TResNet(dict(depths=(1, 1, 1, 1), width=0.125)), compile=True)
 
 
 @pytest.mark.parametrize('speed, message', [

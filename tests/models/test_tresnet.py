@@ -8,6 +8,7 @@ from mmengine.model import convert_sync_batchnorm
 from mmengine.registry import MODELS
 from torch import nn
 
+from tests.lines import needs_compiler
 from tresnet_mm.models import ARCHS, TResNet
 from tresnet_mm.models.layers import InPlaceABN
 
@@ -213,6 +214,7 @@ def test_initialisation():
     assert all((norm.weight == 1).all() for norm in others)
 
 
+@needs_compiler
 @pytest.mark.parametrize('training', [True, False])
 def test_compiles_without_graph_break(training):
     model = tiny().train(training)

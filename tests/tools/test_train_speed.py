@@ -9,6 +9,7 @@ from mmengine.runner import Runner
 from mmengine.structures import BaseDataElement
 from torch.utils.data import Dataset
 
+from tests.lines import needs_compiler
 from tresnet_mm.commands import train as train_command
 from tresnet_mm.models import TResNet
 
@@ -73,7 +74,8 @@ def plain(tmp_path):
     return weights(train(tmp_path))
 
 
-@pytest.mark.parametrize('option', ['--channels-last', '--grad-checkpoint', '--compile'])
+@pytest.mark.parametrize('option', [
+    '--channels-last', '--grad-checkpoint', pytest.param('--compile', marks=needs_compiler)])
 def test_an_option_changes_the_speed_only(option, plain, tmp_path, monkeypatch):
     if option == '--compile':  # the graphs are captured, without the minutes of C++
         monkeypatch.setattr(TResNet, 'compile', functools.partialmethod(

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import difflib
+from importlib.util import find_spec
 from pathlib import Path
 
 from mmengine.config import Config
-from mmengine.utils import get_installed_path
 
 _PACKAGE = Path(__file__).resolve().parent.parent
 
@@ -37,10 +37,12 @@ def find_config(name: str) -> Path:
         return path
     if '::' in name:
         package, _, inner = name.partition('::')
-        try:
-            path = Path(get_installed_path(package)) / '.mim' / 'configs' / inner
-        except ImportError as error:  # importlib's PackageNotFoundError is one
-            raise FileNotFoundError(f'{name}: no package {package!r} is installed') from error
+        # Not mmengine's get_installed_path, whose error for a missing package is pkg_resources' in
+        # its official releases.
+        found = find_spec(package) if package.isidentifier() else None
+        if found is None or not found.submodule_search_locations:
+            raise FileNotFoundError(f'{name}: no package {package!r} is installed')
+        path = Path(found.submodule_search_locations[0]) / '.mim' / 'configs' / inner
         if not path.is_file():
             raise FileNotFoundError(f'no config {name} ({path})')
         return path

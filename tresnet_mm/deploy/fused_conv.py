@@ -6,6 +6,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from .._compat import in_cpu_autocast, is_compiling
 from ..models.layers.fast_conv import winograd_fits, winograd_pays
 from ..models.layers.memory_format import format_like
 from ..models.layers.winograd import convolve, lift_weight
@@ -83,14 +84,14 @@ class FusedConv2d(nn.Conv2d):
         return {**self.__dict__, '_packed': None, '_lifted': None}
 
     def _onednn_runs(self, x: Tensor) -> bool:
-        if torch.compiler.is_compiling() or torch.jit.is_tracing():
+        if is_compiling() or torch.jit.is_tracing():
             return False
         if torch.is_grad_enabled() and (x.requires_grad or self.weight.requires_grad):
             return False
         return (x.device.type == 'cpu' and x.dtype == self.weight.dtype == torch.float32
                 and self.padding_mode == 'zeros' and not isinstance(self.padding, str)
                 and x.numel() > 0 and torch.backends.mkldnn.is_available()
-                and bool(torch.backends.mkldnn.enabled) and not torch.is_autocast_enabled('cpu'))
+                and bool(torch.backends.mkldnn.enabled) and not in_cpu_autocast())
 
     def _onednn(self, x: Tensor, residual: Tensor | None) -> Tensor:
         geometry = self.padding, self.stride, self.dilation, self.groups

@@ -10,13 +10,12 @@ from typing import TYPE_CHECKING
 import torch
 from torch import Tensor, nn
 
+from .._compat import ONNX_OPSET, TRACING_EXPORTER
 from ..models import MultiLabelClassifier
 from .fuse import fuse
 
 if TYPE_CHECKING:
     from .detector_graph import DetectorGraph
-
-OPSET = 18
 
 
 class ClassifierGraph(nn.Module):
@@ -97,7 +96,7 @@ def export_onnx(model: nn.Module, path: str | Path, size: tuple[int, int] = (224
             # The tracing exporter: detections have a data-dependent number, and NMS is a node of
             # its own, neither of which torch.export takes without rewriting mmdet's heads.
             torch.onnx.export(
-                graph, tuple(example), str(part), dynamo=False, opset_version=OPSET,
+                graph, tuple(example), str(part), opset_version=ONNX_OPSET, **TRACING_EXPORTER,
                 input_names=list(graph.inputs), output_names=list(graph.outputs),
                 dynamic_axes=axes)
         proto = onnx.load(str(part))

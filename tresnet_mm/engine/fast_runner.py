@@ -6,6 +6,7 @@ from mmengine.registry import RUNNERS
 from mmengine.runner import Runner
 from torch import nn
 
+from .._compat import COMPILES
 from ..models import TResNet
 
 
@@ -19,8 +20,8 @@ class FastRunner(Runner):
     depend on the data and would only break the graph); a dict gives arguments to it.
 
     Raises:
-        ValueError: When the model is wrapped, if there is no TResNet to compile, or ``speed`` has
-            another key.
+        ValueError: When the model is wrapped, if there is no TResNet to compile, torch is too old
+            for compiling it, or ``speed`` has another key.
     """
 
     def wrap_model(self, model_wrapper_cfg: dict | None, model: nn.Module) -> nn.Module:
@@ -39,6 +40,10 @@ class FastRunner(Runner):
                 raise ValueError(
                     'speed.compile compiles TResNet backbones, and '
                     f'{type(model).__name__} has none')
+            if not COMPILES:
+                raise ValueError(f'speed.compile needs torch>=2.4, found {torch.__version__}: the '
+                                 'compiler of an older torch takes no autograd functions, which '
+                                 "TResNet's layers are")
             for backbone in backbones:
                 backbone.compile(**({} if options is True else options))
             print_log(f'{len(backbones)} backbone(s) will be compiled', logger='current')

@@ -8,13 +8,11 @@ from mmdet.evaluation.metrics import CocoMetric
 from mmengine.evaluator import BaseMetric
 from mmengine.registry import METRICS
 
+from .._compat import faster_coco_metric
 from ..datasets.annotations import CocoFile, check_classes, read_coco
 from .renumbered_coco import RenumberedCOCO
 
-try:
-    from mmdet.evaluation.metrics import FasterCocoMetric
-except ImportError:  # the official releases of mmdet have none
-    FasterCocoMetric = None
+FasterCocoMetric: Any = faster_coco_metric()
 
 #: Larger integers are not those that a double holds.
 _LARGEST_EXACT = 2**53
@@ -100,10 +98,6 @@ class CheckedCocoMetric(_CheckedCoco, CocoMetric):
     """
 
 
-if FasterCocoMetric is not None:
-
-    @METRICS.register_module()
-    class CheckedFasterCocoMetric(_CheckedCoco, FasterCocoMetric):
-        """mmdet's ``FasterCocoMetric``, changed as :class:`CheckedCocoMetric`."""
-else:
-    CheckedFasterCocoMetric = None  # type: ignore[assignment, misc]
+@METRICS.register_module()
+class CheckedFasterCocoMetric(_CheckedCoco, FasterCocoMetric):
+    """OneDL mmdet's ``FasterCocoMetric``, changed as :class:`CheckedCocoMetric`."""

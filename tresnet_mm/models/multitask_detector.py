@@ -11,6 +11,7 @@ from mmengine.registry import MODELS
 from mmengine.structures import BaseDataElement
 from torch import Tensor, nn
 
+from .._compat import on_state_dict
 from ..checkpoint import adapt_model_state_dict
 from .heads import build_image_head
 from .layers import norm_form
@@ -65,7 +66,7 @@ class MultiTaskDetector(BaseModel):
         self._require_same_classes()
         self.detector.requires_grad_(train_detector)
         self.image_head.requires_grad_(train_image_head)
-        self.register_state_dict_post_hook(_drop_detector_prefix)
+        on_state_dict(self, _drop_detector_prefix)
 
     def __getattr__(self, name: str) -> Any:
         try:

@@ -6,6 +6,7 @@ import torch.nn.functional as F
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from tests.lines import needs_compiler, needs_half_on_cpu
 from tresnet_mm.models.layers import BlurPool2d
 
 FILTER = torch.tensor([[1.0, 2, 1], [2, 4, 2], [1, 2, 1]]) / 16
@@ -49,7 +50,8 @@ def test_state_dict_is_empty():
     assert not BlurPool2d(4).state_dict()
 
 
-@pytest.mark.parametrize('dtype', [torch.bfloat16, torch.float16])
+@pytest.mark.parametrize('dtype', [
+    torch.bfloat16, pytest.param(torch.float16, marks=needs_half_on_cpu)])
 def test_half_precision(dtype):
     x = torch.randn(2, 4, 8, 8).to(dtype).requires_grad_()
     y = BlurPool2d(4)(x)
@@ -65,6 +67,7 @@ def test_trains_under_autocast():
     assert x.grad.dtype == torch.float32
 
 
+@needs_compiler
 def test_compiles_without_graph_break():
     layer = BlurPool2d(4)
     compiled = torch.compile(layer, backend='aot_eager', fullgraph=True)

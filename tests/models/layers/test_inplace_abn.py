@@ -12,6 +12,7 @@ from mmengine.model import convert_sync_batchnorm
 from mmengine.optim import build_optim_wrapper
 from torch import nn
 
+from tests.lines import needs_compiler, needs_half_on_cpu
 from tresnet_mm.models.layers import InPlaceABN
 
 ACTIVATIONS = [('leaky_relu', 0.01), ('leaky_relu', 0.001), ('elu', 1.0), ('identity', 1.0)]
@@ -90,7 +91,8 @@ def test_gradcheck(activation, param):
             layer, dict(weight=args[1], bias=args[2]), args[0]), (x, weight, bias))
 
 
-@pytest.mark.parametrize('dtype', [torch.float16, torch.bfloat16])
+@pytest.mark.parametrize('dtype', [
+    pytest.param(torch.float16, marks=needs_half_on_cpu), torch.bfloat16])
 @pytest.mark.parametrize('memory_format', FORMATS)
 def test_half_precision_input_with_float32_parameters(dtype, memory_format):
     layer = make_layer()
@@ -190,6 +192,7 @@ def test_only_the_output_is_kept():
     assert len(large) == 1
 
 
+@needs_compiler
 @pytest.mark.parametrize('training', [True, False])
 def test_compiles_without_graph_break(training):
     layer = make_layer().train(training)

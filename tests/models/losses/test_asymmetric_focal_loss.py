@@ -4,6 +4,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from mmengine.registry import MODELS
 
+from tests.lines import needs_compiler
 from tresnet_mm.models.losses import AsymmetricFocalLoss, asymmetric_focal_loss
 from tresnet_mm.models.losses.chunked_binary_loss import CPU_CHUNK_PER_THREAD
 
@@ -167,6 +168,7 @@ def test_autocast_computes_in_float32():
     torch.testing.assert_close(loss, AsymmetricFocalLoss()(x, classes), rtol=0, atol=0)
 
 
+@needs_compiler
 def test_compiles_without_graph_breaks():
     torch.compiler.reset()
     x, classes = sample()

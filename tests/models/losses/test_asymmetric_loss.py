@@ -8,6 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from mmengine.registry import MODELS
 
+from tests.lines import needs_compiler, needs_half_on_cpu
 from tresnet_mm.models.losses import AsymmetricLoss, asymmetric_loss
 from tresnet_mm.models.losses.chunked_binary_loss import CPU_CHUNK_PER_THREAD
 
@@ -242,7 +243,8 @@ def test_non_contiguous_logits():
     torch.testing.assert_close(gradient(loss, x), gradient(asymmetric_loss(x, y), x))
 
 
-@pytest.mark.parametrize('dtype', [torch.float16, torch.bfloat16])
+@pytest.mark.parametrize('dtype', [
+    pytest.param(torch.float16, marks=needs_half_on_cpu), torch.bfloat16])  # fmt: skip
 def test_half_precision_and_autocast_compute_in_float32(dtype):
     x = random_logits((16, 8)).detach().to(dtype).requires_grad_()
     y = random_targets((16, 8))
@@ -293,6 +295,7 @@ def test_second_derivative_is_refused():
         grad.sum().backward()
 
 
+@needs_compiler
 @pytest.mark.parametrize('soft', [False, True])
 def test_compiles_without_graph_breaks(soft):
     torch.compiler.reset()

@@ -8,6 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from mmengine.registry import MODELS
 
+from tests.lines import needs_compiler
 from tresnet_mm.models.losses import AsymmetricLossSingleLabel, asymmetric_loss_single_label
 
 from .reference import gradient, plain_single_label
@@ -128,6 +129,7 @@ def test_any_input_has_finite_loss_and_gradient(logits, gammas, smoothing, dtype
     assert gradient(loss, x).isfinite().all()
 
 
+@needs_compiler
 def test_compiles_without_graph_breaks():
     torch.compiler.reset()
     x, k = sample()

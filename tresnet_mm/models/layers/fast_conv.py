@@ -7,6 +7,7 @@ import torch
 from mmengine.registry import MODELS
 from torch import Tensor, nn
 
+from ..._compat import in_cpu_autocast, is_compiling
 from .memory_format import channels_come_last, format_like
 from .winograd import convolve, coverage, lift_weight, num_tiles, weight_gradient
 
@@ -88,8 +89,7 @@ def pointwise_weight_gradient(x: Tensor, grad: Tensor, weight: Tensor) -> Tensor
 
 
 def _eligible(conv: nn.Conv2d, x: Tensor) -> bool:
-    if (torch.compiler.is_compiling() or torch.jit.is_tracing()
-            or torch.is_autocast_enabled('cpu')):
+    if is_compiling() or torch.jit.is_tracing() or in_cpu_autocast():
         return False
     return (conv.stride == conv.dilation == (1, 1) and conv.groups == 1
             and conv.padding_mode == 'zeros' and x.dim() == 4 and x.device.type == 'cpu'

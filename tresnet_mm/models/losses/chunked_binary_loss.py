@@ -7,6 +7,7 @@ import torch
 from torch import Tensor
 from torch.autograd.function import once_differentiable
 
+from ..._compat import aminmax, is_compiling
 from .asymmetric_term import AsymmetricTerm, entry_gain, entry_grad
 from .loss_module import should_validate
 
@@ -122,7 +123,7 @@ class _ChunkedBinaryLoss(torch.autograd.Function):
 def row_chunks(pred: Tensor) -> Iterator[slice]:
     """Yield slices of rows that make up chunks; a compiler gets all rows, to fuse them itself."""
     num_rows, num_classes = pred.shape
-    if torch.compiler.is_compiling():
+    if is_compiling():
         step = num_rows
     elif pred.is_cuda:
         step = ACCELERATOR_CHUNK // max(num_classes, 1)
@@ -168,7 +169,7 @@ def _check_classes(target: Tensor, num_classes: int) -> None:
     """Raise ValueError for a class outside [0, num_classes]."""
     if target.numel() == 0:
         return
-    for value in (bound.item() for bound in target.aminmax()):
+    for value in (bound.item() for bound in aminmax(target)):
         if not 0 <= value <= num_classes:
             raise ValueError(
                 f'class target {value} is outside [0, {num_classes}], where {num_classes} means '
@@ -182,7 +183,7 @@ def _check_range(target: Tensor, ignore_index: float | None) -> bool:
     for rows in row_chunks(target):
         y = target[rows]
         # y * (y - 1) is 0 for hard labels only; NaN differs from 0, too.
-        low, high = torch.sub(y, 1).mul_(y).aminmax()
+        low, high = aminmax(torch.sub(y, 1).mul_(y))
         if low.item() == 0 and high.item() == 0:
             continue
         hard = False

@@ -6,6 +6,8 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from ..._compat import is_compiling
+
 REDUCTIONS = ('none', 'mean', 'sum')
 
 
@@ -103,8 +105,7 @@ def broadcast_weight(weight: Tensor | None, shape: torch.Size) -> Tensor | None:
 
 def should_validate(pred: Tensor, validate: bool | None) -> bool:
     """Whether values are to be checked: None means on the CPU only; never while compiling."""
-    return (not pred.is_cuda if validate is None else validate) and not (
-        torch.compiler.is_compiling())
+    return (not pred.is_cuda if validate is None else validate) and not is_compiling()
 
 
 def check_nan(loss: Tensor, logits: Tensor, validate: bool | None) -> None:

@@ -1,0 +1,19 @@
+"""Marks for the tests of what one of the two lines of packages lacks: each says what it needs."""
+
+from pathlib import Path
+
+import pytest
+from mmengine.utils import get_installed_path
+
+from tresnet_mm._compat import COMPILES, TORCH
+
+needs_compiler = pytest.mark.skipif(
+    not COMPILES, reason='needs torch>=2.4: torch.compile through autograd functions')
+needs_half_on_cpu = pytest.mark.skipif(
+    TORCH < (2, 4), reason='needs torch>=2.4: operations of the CPU in half precision')
+
+
+def needs_config(name: str) -> pytest.MarkDecorator:
+    """Mark a test that loads a config which not every release of mmdet has."""
+    file = Path(get_installed_path('mmdet'), '.mim/configs', name)
+    return pytest.mark.skipif(not file.exists(), reason=f"needs {name} of OneDL's mmdet")
