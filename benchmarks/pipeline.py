@@ -5,7 +5,7 @@ import argparse
 import os
 import tempfile
 from collections.abc import Callable
-from functools import partial
+from functools import cache, partial
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +20,7 @@ from mmengine.runner import Runner
 from torch import nn
 
 import tresnet_mm  # noqa: F401  registers the transforms
+from tresnet_mm.datasets.image_file import read_image_size
 
 from . import timing
 
@@ -60,9 +61,16 @@ def pipelines() -> dict[str, tuple[Compose, dict[str, Any]]]:
     return found
 
 
+@cache
+def size_of(path: str) -> tuple[int, int]:
+    """(width, height) of an image, which a dataset has from its annotation file."""
+    return read_image_size(path)
+
+
 def process(pipeline: Compose, fields: dict[str, Any], path: str) -> None:
     """One image through a pipeline."""
-    pipeline(dict(fields, img_path=path, img_id=0, height=COCO_SIZE[0], width=COCO_SIZE[1]))
+    width, height = size_of(path)
+    pipeline(dict(fields, img_path=path, img_id=0, height=height, width=width))
 
 
 def over(paths: list[str], fn: Callable[[str], None]) -> None:

@@ -131,3 +131,14 @@ def test_faster_coco_metric_gives_the_same_twelve_numbers(tmp_path):
     assert set(plain) == {f'coco/bbox_{key}' for key in STATS}
     assert plain == faster
     assert 0.02 < plain['coco/bbox_mAP'] < 0.9  # neither nothing nor everything is found
+
+
+def test_pipelines_take_images_of_any_size(tmp_path):
+    """A real image is as large as it is, which the detection loader compares."""
+    from PIL import Image
+
+    from benchmarks import pipeline
+    Image.new('RGB', (90, 70)).save(tmp_path / 'x.jpg')
+    assert pipeline.size_of(str(tmp_path / 'x.jpg')) == (90, 70)
+    for transforms, fields in pipeline.pipelines().values():
+        pipeline.process(transforms, fields, str(tmp_path / 'x.jpg'))
