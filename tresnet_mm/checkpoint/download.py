@@ -1,4 +1,7 @@
-"""Checkpoints from the web: whole or not at all, and the file that their name says."""
+"""Checkpoints from the web: whole or not at all, and the file that their name says.
+
+`torch.hub.download_url_to_file` has neither time-outs nor further attempts.
+"""
 
 import hashlib
 import http.client

@@ -114,17 +114,15 @@ def _set_array(array: np.ndarray, state: Any) -> None:
     array.__setstate__((1, shape, dtype, bool(fortran), data))  # type: ignore[arg-type]
 
 
-@_sets_state(type(np.dtype(np.float64)))
-@_sets_state(type(np.dtype(np.float32)))
-@_sets_state(type(np.dtype(np.float16)))
-@_sets_state(type(np.dtype(np.int64)))
-@_sets_state(type(np.dtype(np.int32)))
-@_sets_state(type(np.dtype(np.uint8)))
-@_sets_state(type(np.dtype(np.bool_)))
 def _check_dtype(dtype: np.dtype, state: Any) -> None:
     """The type is whole already; the state tells only the byte order."""
     if not isinstance(state, tuple) or len(state) < 2 or state[1] not in ('<', '|', '='):
         raise ValueError(f"a NumPy type's state {state!r} is not that of a little-endian number")
+
+
+#: Every type of number has a class of its own.
+STATES.update((type(np.dtype(code)), _check_dtype) for code in '?' + np.typecodes['AllInteger']
+              + np.typecodes['AllFloat'])
 
 
 def _bytearray(text: str | bytes = '', encoding: str = 'latin-1') -> bytearray:

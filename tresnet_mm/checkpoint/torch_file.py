@@ -232,9 +232,9 @@ class _ZipFile(_TorchFile):
         return self.archive.read(self._info(name))  # zipfile compares the check sum
 
     def _fill(self, info: zipfile.ZipInfo, view: memoryview) -> None:
-        with self.archive.open(info) as record:  # as above, once the last byte is read
+        with self.archive.open(info) as record:
             _read_into(record, view)
-            record.read(1)
+            record.read(1)  # at the end of a record zipfile compares its check sum
 
 
 class _LegacyFile(_TorchFile):
