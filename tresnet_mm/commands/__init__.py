@@ -9,6 +9,8 @@ COMMANDS = {
     'test': ('test', 'evaluate a checkpoint or an exported file'),
     'check': ('check', 'hold config, data and checkpoint against each other before a run'),
     'image-demo': ('image_demo', "draw a detector's boxes on images"),
+    'class-map': ('class_map', 'draw where on an image the score of a class comes from'),
+    'mistakes': ('mistakes', 'sheets of the worst mistakes of a test run, and doubtful labels'),
     'swap': ('swap', "put a TResNet in the place of a config's ResNet"),
     'convert': ('convert', "convert a published checkpoint to this package's keys"),
     'export': ('export_onnx', 'export to ONNX and check the file against PyTorch'),
