@@ -10,6 +10,8 @@ COMMANDS = {
     'check': ('check', 'hold config, data and checkpoint against each other before a run'),
     'predict': ('predict', 'boxes and labels of images: pictures and JSON'),
     'image-demo': ('image_demo', 'the old name of predict'),
+    'class-map': ('class_map', 'draw where on an image the score of a class comes from'),
+    'mistakes': ('mistakes', 'sheets of the worst mistakes of a test run, and doubtful labels'),
     'swap': ('swap', "put a TResNet in the place of a config's ResNet"),
     'convert': ('convert', "convert a published checkpoint to this package's keys"),
     'export': ('export_onnx', 'export to ONNX and check the file against PyTorch'),
