@@ -67,11 +67,12 @@ def find_model(model: Any, weights: str | os.PathLike | None = None) -> ModelSou
     if weights is None and _is_weights(model):
         model, weights = None, model
     if weights is None:
+        _read(model)  # what is wrong with it comes first
         raise ValueError(f'{_shown(model)} is a config, and its model has no weights yet: give '
                          'them too, or a published file in its place')
     weights = os.fspath(weights)
     path = _local(weights)
-    published = None if weights.endswith('.onnx') else path and read_published(path)
+    published = None if path is None or path.suffix == '.onnx' else read_published(path)
     if model is not None:
         cfg = _read(model)
     elif published is not None:
@@ -79,12 +80,12 @@ def find_model(model: Any, weights: str | os.PathLike | None = None) -> ModelSou
     else:
         raise ValueError(f'{weights} is no published file, so it does not say which model it is '
                          'of: give its config too')
-    return ModelSource(cfg, weights, published or None, _dataset_meta(cfg))
+    return ModelSource(cfg, weights, published, _dataset_meta(cfg))
 
 
 def _is_weights(model: Any) -> bool:
     return isinstance(model, (str, os.PathLike)) and (
-        os.fspath(model).endswith(_WEIGHTS) or os.fspath(model).startswith((SCHEME, *WEB)))
+        os.fspath(model).endswith(_WEIGHTS) or '://' in os.fspath(model))
 
 
 def _shown(model: Any) -> str:
