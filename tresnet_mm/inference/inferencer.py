@@ -40,8 +40,8 @@ class Inferencer(BaseInferencer):
         model: A config, by the name of one that comes with this package, its path,
             ``package::path``, or as a ``Config``; or, alone, a published file, which says by itself
             what model it is.
-        weights: Its checkpoint: path, URL or ``tresnet://`` name; or the ``.onnx`` file that was
-            exported from it, which onnxruntime runs.
+        weights: Its checkpoint: path, URL, ``tresnet://`` or ``hf://`` name; or the ``.onnx`` file
+            that was exported from it, which onnxruntime runs.
         device: Such as 'cpu' or 'cuda:0'; None takes what there is.
         show_progress: Whether a bar shows how far a call with several images is.
 

@@ -12,7 +12,7 @@ from typing import Any
 from mmengine.config import Config
 from mmengine.registry import DATASETS
 
-from ..checkpoint import SCHEME, Published, fetch, read_published
+from ..checkpoint import HUB_SCHEMES, Published, fetch, read_published
 from ..checkpoint.download import download
 from ..config_files import read_config
 from ..config_tree import dataset_parts, type_name
@@ -28,7 +28,7 @@ class ModelSource:
 
     Attributes:
         cfg: Its config: ``model``, and ``test_pipeline``, which is always there.
-        weights: Path, URL or ``tresnet://`` name.
+        weights: Path, URL, ``tresnet://`` or ``hf://`` name.
         published: What the weights say of themselves, if they are a published file.
         dataset_meta: ``classes`` and ``palette``, where the config's test data have them.
     """
@@ -55,7 +55,7 @@ def find_model(model: Any, weights: str | os.PathLike | None = None) -> ModelSou
     Args:
         model: A config: its path, a name as `find_config` takes it, a ``Config`` or a dict; or a
             published file, alone.
-        weights: Path, URL or ``tresnet://`` name of weights of this config, or the ``.onnx`` file
+        weights: Path, URL, ``tresnet://`` or ``hf://`` name of weights of this config, or the ``.onnx`` file
             that was exported with it.
 
     Raises:
@@ -96,7 +96,7 @@ def _shown(model: Any) -> str:
 
 def _local(weights: str) -> Path | None:
     """The file on this machine, downloaded where it is elsewhere; None of stores as ``s3://``."""
-    if weights.startswith(SCHEME):
+    if weights.startswith(HUB_SCHEMES):
         return fetch(weights)
     if weights.startswith(WEB):
         return download(weights)
