@@ -11,7 +11,6 @@ from mmengine.config import Config, DictAction
 from ..checkpoint import HUB_SCHEMES, fetch
 from ..config_files import read_config
 from ..config_tree import dataset_parts, other_folder, parts, type_name
-from ..config_tree import dataset_parts, other_folder, parts, type_name
 
 CONFIG_HELP = ('config file, package::path, or the name of a config of this package, such as '
                'fcos_tresnet_m')

@@ -69,7 +69,7 @@ class Inferencer(BaseInferencer):
                  device: str | None = None, show_progress: bool = True) -> None:
         self.source = find_model(model, weights)
         self.skipped: list[str] = []
-        cfg, file, exported = self.source.cfg, self.source.weights, self.source.exported
+        cfg, file, exported = self.source.cfg, self.source.file, self.source.exported
         with self._scope():
             super().__init__(
                 with_onnx_model(cfg, file) if exported else cfg, None if exported else file,

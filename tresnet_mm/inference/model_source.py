@@ -28,20 +28,22 @@ class ModelSource:
 
     Attributes:
         cfg: Its config: ``model``, and ``test_pipeline``, which is always there.
-        weights: Path, URL, ``tresnet://`` or ``hf://`` name.
+        weights: Path, URL, ``tresnet://`` or ``hf://`` name, as it was given.
+        file: Where they are now: on this machine, but for those of a store such as ``s3://``.
         published: What the weights say of themselves, if they are a published file.
         dataset_meta: ``classes`` and ``palette``, where the config's test data have them.
     """
 
     cfg: Config
     weights: str
+    file: str
     published: Published | None = None
     dataset_meta: Mapping[str, Any] = field(default_factory=dict)
 
     @property
     def exported(self) -> bool:
         """Whether the weights are a whole network of ``tresnet-mm export``."""
-        return self.weights.endswith('.onnx')
+        return self.file.endswith('.onnx')
 
     @property
     def scope(self) -> str:
@@ -55,8 +57,8 @@ def find_model(model: Any, weights: str | os.PathLike | None = None) -> ModelSou
     Args:
         model: A config: its path, a name as `find_config` takes it, a ``Config`` or a dict; or a
             published file, alone.
-        weights: Path, URL, ``tresnet://`` or ``hf://`` name of weights of this config, or the ``.onnx`` file
-            that was exported with it.
+        weights: Path, URL, ``tresnet://`` or ``hf://`` name of weights of this config, or the
+            ``.onnx`` file that was exported with it.
 
     Raises:
         FileNotFoundError: There is no such config or file.
@@ -80,7 +82,7 @@ def find_model(model: Any, weights: str | os.PathLike | None = None) -> ModelSou
     else:
         raise ValueError(f'{weights} is no published file, so it does not say which model it is '
                          'of: give its config too')
-    return ModelSource(cfg, weights, published, _dataset_meta(cfg))
+    return ModelSource(cfg, weights, str(path or weights), published, _dataset_meta(cfg))
 
 
 def _is_weights(model: Any) -> bool:
@@ -95,7 +97,7 @@ def _shown(model: Any) -> str:
 
 
 def _local(weights: str) -> Path | None:
-    """The file on this machine, downloaded where it is elsewhere; None of stores as ``s3://``."""
+    """The file on this machine, downloaded if need be; None of a store such as ``s3://``."""
     if weights.startswith(HUB_SCHEMES):
         return fetch(weights)
     if weights.startswith(WEB):
