@@ -21,7 +21,9 @@ def test_images_model_and_weights_are_told_apart(arguments, images, model, weigh
     assert (args.images, args.model, args.weights) == (images, model, weights)
 
 
-def test_options_reach_the_inferencer(monkeypatch, capsys):
+def test_options_reach_the_inferencer(monkeypatch, capsys, tmp_path):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / 'a.jpg').touch()
     seen = {}
 
     def stream(*options):
@@ -44,13 +46,15 @@ def test_options_reach_the_inferencer(monkeypatch, capsys):
 
 
 @pytest.mark.parametrize(('arguments', 'message'), [
-    ('a.jpg fcos_tresnet_k w.pth', 'w.pth do not exist'),
+    ('b.jpg fcos_tresnet_m none.pth', "image 'b.jpg' does not exist"),
+    ('a.jpg fcos_tresnet_k none.pth', "image 'fcos_tresnet_k' does not exist"),
     ('a.jpg fcos_tresnet_m', 'fcos_tresnet_m is a config, and its model has no weights yet'),
     ('a.jpg fcos_tresnet_m none.pth', 'weights none.pth do not exist'),
 ])
 def test_a_mistake_is_one_line(arguments, message, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
+    (tmp_path / 'a.jpg').touch()
     with pytest.raises(SystemExit) as stop:
         predict.main(arguments.split())
     assert stop.value.code.startswith('predict: error: ') and message in stop.value.code
-    assert '\n' not in stop.value.code and not list(tmp_path.iterdir())
+    assert '\n' not in stop.value.code and len(list(tmp_path.iterdir())) == 1

@@ -317,12 +317,12 @@ def test_masks_are_cocos_run_lengths():
         np.testing.assert_array_equal(coco_mask.decode(json.loads(json.dumps(box['mask']))), mask)
 
 
-@pytest.mark.parametrize(('wrong', 'kind', 'message'), [
-    (sample(scores=torch.tensor([0.5, float('inf')])), ValueError, 'NaN or infinite'),
-    (sample(labels=torch.tensor([0, 2])), ValueError, 'gives label 2, but there are 2 classes'),
-    (BaseDataElement(pred_scores=torch.tensor([float('nan'), 0])), ValueError, 'NaN or infinite'),
-    (BaseDataElement(pred_label=torch.tensor(1)), TypeError, 'neither .* but pred_label'),
+@pytest.mark.parametrize(('wrong', 'message'), [
+    (sample(scores=torch.tensor([0.5, float('inf')])), 'NaN or infinite'),
+    (sample(labels=torch.tensor([0, 2])), 'gives label 2, but there are 2 classes'),
+    (BaseDataElement(pred_scores=torch.tensor([float('nan'), 0])), 'NaN or infinite'),
+    (BaseDataElement(pred_label=torch.tensor(1)), 'neither .* but pred_label'),
 ])
-def test_what_is_no_result_is_refused(wrong, kind, message):
-    with pytest.raises(kind, match=message):
+def test_what_is_no_result_is_refused(wrong, message):
+    with pytest.raises(ValueError, match=message):
         describe(wrong, ('a', 'b'), HALF)

@@ -13,7 +13,7 @@ import argparse
 from collections.abc import Sequence
 
 from ..config_files import shipped_configs
-from ..inference import Inferencer
+from ..inference import Inferencer, list_images
 from .command_line import errors_in_one_line, make_parser
 
 
@@ -67,7 +67,8 @@ def main(argv: Sequence[str] | None = None, name: str = 'predict', out_dir: str 
          ) -> None:
     """Predict, and say what was written."""
     args = parse_args(argv, name, out_dir)
-    with errors_in_one_line(name, OSError, TypeError, ValueError):
+    with errors_in_one_line(name, OSError, ValueError):
+        list_images(args.images, args.skip_bad)  # a missing one is told before a model is built
         inferencer = Inferencer(args.model, args.weights, args.device)
         count = sum(1 for _ in inferencer.stream(
             args.images, args.out_dir, args.batch_size, args.score_thr,

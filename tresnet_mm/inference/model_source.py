@@ -80,8 +80,8 @@ def find_model(model: Any, weights: str | os.PathLike | None = None) -> ModelSou
     elif published is not None:
         cfg = _config_of(published)
     else:
-        raise ValueError(f'{weights} is no published file, so it does not say which model it is '
-                         'of: give its config too')
+        raise ValueError(f'{weights} is no published file (of tresnet-mm publish), so it does not '
+                         'say which model it is of: give its config too')
     return ModelSource(cfg, weights, str(path or weights), published, _dataset_meta(cfg))
 
 
