@@ -36,7 +36,16 @@ def read_safetensors(path: Path, map_location: MapLocation = 'cpu') -> dict[str,
     return dict(state_dict=state_dict, meta=meta)
 
 
-def write_safetensors(path: Path, state_dict: dict[str, Tensor], meta: dict[str, Any]) -> None:
-    """Write ``meta``, of plain Python values, and ``state_dict``."""
-    tensors = {key: value.contiguous() for key, value in state_dict.items()}
-    save_file(tensors, path, metadata={'format': 'pt', 'meta': json.dumps(meta)})
+def write_safetensors(path: Path, state_dict: dict[str, Tensor], meta: dict[str, Any],
+                      **more: str) -> None:
+    """Write ``meta``, of plain Python values, ``state_dict`` and ``more`` metadata.
+
+    Values that share their memory, as of modules that a model has twice, are written each.
+    """
+    seen: set[int] = set()
+    tensors = {}
+    for key, value in state_dict.items():
+        storage = value.untyped_storage().data_ptr()
+        tensors[key] = (value.detach().clone() if storage in seen else value).contiguous()
+        seen.add(storage)
+    save_file(tensors, path, metadata={'format': 'pt', 'meta': json.dumps(meta), **more})

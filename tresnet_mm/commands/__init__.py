@@ -14,6 +14,7 @@ COMMANDS = {
     'mistakes': ('mistakes', 'sheets of the worst mistakes of a test run, and doubtful labels'),
     'swap': ('swap', "put a TResNet in the place of a config's ResNet"),
     'convert': ('convert', "convert a published checkpoint to this package's keys"),
+    'publish': ('publish', 'write weights that say what model they are of, and a model card'),
     'export': ('export_onnx', 'export to ONNX and check the file against PyTorch'),
     'thresholds': ('thresholds', 'choose the threshold of each class on saved scores'),
     'print-config': ('print_config', 'print a config with its bases and changes merged in'),
