@@ -14,6 +14,8 @@ Examples:
 from __future__ import annotations
 
 import argparse
+import contextlib
+import io
 import json
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -25,8 +27,8 @@ from mmengine.config import Config, DictAction
 from mmengine.registry import DATASETS, init_default_scope
 
 from ..config_tree import dataset_parts, parts, type_name
+from ..datasets import LoadImageChecked
 from ..datasets.annotations import parse_json, read_coco, read_text
-from ..datasets.image_file import decode_image, read_image_bytes
 from ..evaluation import load_thresholds
 from ..evaluation.renumbered_coco import RenumberedCOCO
 from ..visualization import (
@@ -43,6 +45,8 @@ from .command_line import errors_in_one_line, make_parser
 
 _TILE = 256
 _COLUMNS = 6
+#: Entries of a list; a sheet shows the first of them.
+_LISTED = 1000
 
 
 def parse_args(argv: Sequence[str] | None = None) -> argparse.Namespace:
@@ -124,22 +128,24 @@ class Sheets:
         (self.folder / f'{name}.json').write_text(json.dumps(list(records), indent=1) + '\n')
         print(f'{title}: {len(records)}' + (f', {self.folder / name}.png' if tiles else ''))
 
-    def matrix(self, name: str, matrix: np.ndarray, names: tuple[Sequence[str], Sequence[str]],
-               *titles: str) -> None:
+    def write_matrix(self, name: str, matrix: np.ndarray, rows: Sequence[str],
+                     columns: Sequence[str], *titles: str) -> None:
         """Write ``NAME.png`` by `draw_matrix`; ``titles`` are those of matrix, rows, columns."""
+        title, row_title, column_title = titles
         self.folder.mkdir(parents=True, exist_ok=True)
-        draw_matrix(matrix, *names, *titles, self.folder / f'{name}.png')
-        print(f'{titles[0]}: {self.folder / name}.png')
+        draw_matrix(matrix, rows, columns, title, row_title, column_title,
+                    self.folder / f'{name}.png')
+        print(f'{title}: {self.folder / name}.png')
 
 
 def read_image(path: str) -> np.ndarray:
-    """An image file as uint8 (H, W, 3) in RGB."""
-    return np.ascontiguousarray(decode_image(read_image_bytes(path)[0])[..., ::-1])
+    """An image file as uint8 (H, W, 3) in RGB; raises as `LoadImageChecked`."""
+    return np.ascontiguousarray(LoadImageChecked()(dict(img_path=path))['img'][..., ::-1])
 
 
-def label_sheets(args: argparse.Namespace, cfg: Config, sheets: Sheets) -> None:
-    """All pictures of a model of image labels."""
-    scores, targets, classes, images = read_scores(args.results)
+def label_sheets(args: argparse.Namespace, cfg: Config, results: Any, sheets: Sheets) -> None:
+    """All pictures of a model of image labels; ``results`` are those of `read_scores`."""
+    scores, targets, classes, images = results
     try:
         wanted: Any = float(args.thresholds)
     except ValueError:
@@ -154,17 +160,17 @@ def label_sheets(args: argparse.Namespace, cfg: Config, sheets: Sheets) -> None:
 
     constants = label_mistakes.CROSS_ENTROPY if args.loss == 'bce' else loss_constants(cfg)
     losses = label_mistakes.image_losses(scores, targets, **constants)
-    worst = np.argsort(-losses, kind='stable')[:args.number]
+    worst = np.argsort(-losses, kind='stable')[:_LISTED]
     sheets.write('highest_loss', 'Images of the highest loss',
                  [{'image': images[i], 'loss': round(float(losses[i]), 4)} for i in worst],
                  lambda place: tile(worst[place], f'loss {losses[worst[place]]:.2f}'))
     for name, title, pairs in [
             ('false_alarms', 'False alarms of the highest score',
-             label_mistakes.false_alarms(scores, targets, thresholds, args.number)),
+             label_mistakes.false_alarms(scores, targets, thresholds, _LISTED)),
             ('missed', 'Missed labels of the lowest score',
-             label_mistakes.missed_labels(scores, targets, thresholds, args.number)),
+             label_mistakes.missed_labels(scores, targets, thresholds, _LISTED)),
             ('doubtful', 'Labels that may be wrong',
-             label_mistakes.doubtful_labels(scores, targets, args.number))]:
+             label_mistakes.doubtful_labels(scores, targets, _LISTED))]:
         records = label_mistakes.describe(pairs, images, classes, scores, targets)
 
         def captioned(place: int, pairs: list = pairs, records: list = records) -> np.ndarray:
@@ -173,11 +179,12 @@ def label_sheets(args: argparse.Namespace, cfg: Config, sheets: Sheets) -> None:
             return tile(pairs[place][0], f'{record["class"]} {record["score"]:.2f}, {state}')
 
         sheets.write(name, title, records, captioned)
-    sheets.matrix('confusion', label_mistakes.label_confusion(scores, targets, thresholds),
-                  (classes, classes), 'Predicted where a label is true, in percent', 'true',
-                  'predicted')
-    sheets.matrix('co_occurrence', label_mistakes.co_occurrence(targets), (classes, classes),
-                  'True where a label is true, in percent', 'true', 'also true')
+    sheets.write_matrix(
+        'confusion', label_mistakes.label_confusion(scores, targets, thresholds), classes, classes,
+        'Predicted where a label is true, in percent', 'true', 'predicted')
+    sheets.write_matrix(
+        'co_occurrence', label_mistakes.co_occurrence(targets), classes, classes,
+        'Also true where a label is true, in percent', 'true', 'also true')
 
 
 def read_boxes(path: Path) -> list[dict[str, Any]]:
@@ -207,13 +214,13 @@ def test_data(cfg: Config) -> Any:
     return dataset
 
 
-def box_sheets(args: argparse.Namespace, cfg: Config, sheets: Sheets) -> None:
-    """All pictures of a detector."""
-    results = read_boxes(args.results)
+def box_sheets(args: argparse.Namespace, cfg: Config, results: Any, sheets: Sheets) -> None:
+    """All pictures of a detector; ``results`` are those of `read_boxes`."""
     dataset = test_data(cfg)
     file = read_coco(dataset.ann_file, outlines=False)
     classes = list(dataset.metainfo.get('classes') or file.classes)
-    truth = RenumberedCOCO(file, file.category_ids(classes))
+    with contextlib.redirect_stdout(io.StringIO()):  # pycocotools tells that it makes an index
+        truth = RenumberedCOCO(file, file.category_ids(classes))
     found = box_mistakes.find_box_mistakes(truth, results, len(classes), args.score_thr)
     folder = dataset.image_folder()
     paths = [folder.path(image['file_name'], f'{dataset.ann_file}: image {image["id"]!r}')
@@ -223,8 +230,10 @@ def box_sheets(args: argparse.Namespace, cfg: Config, sheets: Sheets) -> None:
         words = classes[mistake.label]
         if mistake.score is None:
             return f'{words}, missed'
-        words = f'{words} {mistake.score:.2f}, {mistake.kind}'
-        return f'{words}: {classes[mistake.other or 0]}' if mistake.kind == 'other class' else words
+        kind: str = mistake.kind
+        if kind == 'other class' and mistake.other is not None:
+            kind = f'labelled {classes[mistake.other]}'
+        return f'{words} {mistake.score:.2f}, {kind}'
 
     for name, title, mistakes in [
             ('false_alarms', 'False alarms of the highest score', found.false_alarms),
@@ -238,25 +247,29 @@ def box_sheets(args: argparse.Namespace, cfg: Config, sheets: Sheets) -> None:
                                     _TILE)
             return add_caption(picture, [text(mistake), paths[mistake.image]], 12)
 
-        sheets.write(name, title, [_record(m, paths, classes) for m in mistakes[:args.number]],
+        sheets.write(name, title, [_record(m, paths, classes) for m in mistakes[:_LISTED]],
                      tile)
     totals = found.confusion.sum(axis=1, keepdims=True)
     shares = np.divide(found.confusion, totals, out=np.full(found.confusion.shape, np.nan),
                        where=totals > 0)
-    sheets.matrix('confusion', shares, ([*classes, 'nothing'], [*classes, 'not found']),
-                  'Boxes on the objects of a class, in percent of the row', 'true', 'predicted')
+    shares[-1, -1] = np.nan  # nothing that was found by nothing
+    sheets.write_matrix(
+        'confusion', shares, [*classes, 'nothing'], [*classes, 'not found'],
+        'Boxes on the objects of a class, in percent of the row', 'true', 'predicted')
     labels = np.zeros((len(paths), len(classes)), int)
     for image, (present, _) in enumerate(found.objects):
         labels[image, present] = 1
-    sheets.matrix('co_occurrence', label_mistakes.co_occurrence(labels), (classes, classes),
-                  'In one image with an object of a class, in percent', 'object', 'also there')
+    sheets.write_matrix(
+        'co_occurrence', label_mistakes.co_occurrence(labels), classes, classes,
+        'Also in the image of an object, in percent', 'object', 'also there')
 
 
 def _record(mistake: box_mistakes.BoxMistake, paths: Sequence[str],
             classes: Sequence[str]) -> dict[str, Any]:
     other = None if mistake.other is None else classes[mistake.other]
-    record = {'image': paths[mistake.image], 'class': classes[mistake.label],
-              'box': [round(float(v), 1) for v in mistake.box], 'kind': mistake.kind}
+    record: dict[str, Any] = {
+        'image': paths[mistake.image], 'class': classes[mistake.label],
+        'box': [round(float(v), 1) for v in mistake.box], 'kind': mistake.kind}
     if mistake.score is not None:
         record |= {'score': round(mistake.score, 4), 'overlap': round(mistake.overlap, 3),
                    'overlaps': other}
@@ -266,9 +279,10 @@ def _record(mistake: box_mistakes.BoxMistake, paths: Sequence[str],
 def main(argv: Sequence[str] | None = None) -> None:
     """Find and draw."""
     args = parse_args(argv)
-    draw = {'.npz': label_sheets, '.json': box_sheets}.get(args.results.suffix)
+    kinds: dict[str, tuple[Callable, Callable]] = {
+        '.npz': (read_scores, label_sheets), '.json': (read_boxes, box_sheets)}
     with errors_in_one_line('mistakes'):
-        if draw is None:
+        if args.results.suffix not in kinds:
             raise ValueError(f'{args.results}: the suffix should be .npz (image labels) or .json '
                              '(boxes); tresnet-mm test --out writes both')
         written = args.results.with_suffix('.bbox.json')  # what --out x.json becomes
@@ -276,6 +290,8 @@ def main(argv: Sequence[str] | None = None) -> None:
             args.results = written
         if not args.results.is_file():
             raise FileNotFoundError(f'{args.results} does not exist')
+        read, draw = kinds[args.results.suffix]
+        results = read(args.results)
         cfg = launch.load_config(args)
         init_default_scope(cfg.get('default_scope') or 'mmdet')
-        draw(args, cfg, Sheets(args.out_dir, args.number))
+        draw(args, cfg, results, Sheets(args.out_dir, args.number))

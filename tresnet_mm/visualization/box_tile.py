@@ -8,7 +8,7 @@ from PIL import Image, ImageDraw
 
 _PREDICTED, _TRUE, _RIM = (240, 40, 40), (40, 220, 80), (0, 0, 0)
 #: The part that is shown is so many times as large as the box, and this share of the image at least
-_ZOOM, _LEAST = 3.0, 0.35
+_ZOOM, _LEAST = 3.0, 0.2
 
 
 def draw_box_tile(image: np.ndarray, box: Sequence[float], predicted: bool,
@@ -31,7 +31,7 @@ def draw_box_tile(image: np.ndarray, box: Sequence[float], predicted: bool,
     x1, y1, x2, y2 = box
     height, width = image.shape[:2]
     # not larger than the image unless the box needs it
-    wanted = max(_ZOOM * max(x2 - x1, y2 - y1), _LEAST * max(height, width), 16)
+    wanted = max(_ZOOM * max(x2 - x1, y2 - y1), _LEAST * max(height, width), 48)
     window = min(wanted, max(height, width, x2 - x1 + 8, y2 - y1 + 8))
     left = _place((x1 + x2) / 2, window, width)
     top = _place((y1 + y2) / 2, window, height)

@@ -94,7 +94,7 @@ class MultiLabelVisualizer(Visualizer):
             return picture
         count = len(given)
         names = (self.dataset_meta or {}).get('classes') or [str(i) for i in range(count)]
-        predicted = None
+        predicted: np.ndarray | None = None
         if scores is not None and 'pred_labels' in sample:
             predicted = np.zeros(count, bool)
             predicted[np.asarray(sample.pred_labels)] = True
