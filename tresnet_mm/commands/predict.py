@@ -24,8 +24,8 @@ def parse_args(argv: Sequence[str] | None, name: str, out_dir: str) -> argparse.
     parser.add_argument('images', nargs='+', metavar='IMAGES',
                         help='files, folders, patterns in quotation marks, and URLs')
     parser.add_argument('model', metavar='MODEL',
-                        help='config (file, package::path, or name of one of this package), or a '
-                        'published file, which needs no config')
+                        help='config (file, package::path, or name of one of this package); or, '
+                        'without one, a published file or the checkpoint of a run')
     parser.add_argument('weights', nargs='?', metavar='WEIGHTS',
                         help='with a config: checkpoint file or URL, or the .onnx file exported '
                         'with it')

@@ -30,11 +30,11 @@ from ..checkpoint.model_card import model_card
 from ..checkpoint.plain_config import registered
 from ..checkpoint.publishing import describe, image_head, safe_stem, write_published
 from ..checks.weights import compare_weights, weights_of
+from ..config_files import read_config
 from ..config_tree import dataset_parts, type_name
 from ..thresholds import load_thresholds
 from . import launch
 from .command_line import errors_in_one_line, make_parser
-from .config_files import read_config
 
 #: What mmengine logs beside measurements.
 _TIMES = ('time', 'data_time')

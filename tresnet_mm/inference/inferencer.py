@@ -38,8 +38,8 @@ class Inferencer(BaseInferencer):
 
     Args:
         model: A config, by the name of one that comes with this package, its path,
-            ``package::path``, or as a ``Config``; or, alone, a published file, which says by itself
-            what model it is.
+            ``package::path``, or as a ``Config``; or, alone, a published file or a checkpoint of
+            mmengine's runner, which say by themselves what model they are of.
         weights: Its checkpoint: path, URL, ``tresnet://`` or ``hf://`` name; or the ``.onnx`` file
             that was exported from it, which onnxruntime runs.
         device: Such as 'cpu' or 'cuda:0'; None takes what there is.
