@@ -35,7 +35,8 @@ def describe(cfg: Mapping[str, Any], dataset_meta: Mapping[str, Any],
         version: Of tresnet_mm.
 
     Raises:
-        ValueError: If the config lacks a part, or the classes are not as many as the model's.
+        ValueError: If the config lacks a part, the classes are not as many as the model's, or
+            something has no place in a published file: the model may be built from the result.
     """
     if not isinstance(cfg.get('model'), Mapping):
         raise ValueError('the config has no model')
@@ -49,10 +50,12 @@ def describe(cfg: Mapping[str, Any], dataset_meta: Mapping[str, Any],
         head['thresholds'] = values
     elif values is not None:
         raise ValueError('there are thresholds for labels, but the model has no image-level head')
-    return Published(
+    published = Published(
         _task(model), _arch(model), model, plain(_pipeline(cfg), PIPELINE_REGISTRIES, scope),
         dict(classes=classes, palette=_palette(dataset_meta.get('palette'), len(classes))), values,
         {str(name): float(value) for name, value in (metrics or {}).items()}, version)
+    to_json(published)
+    return published
 
 
 def image_head(model: Mapping[str, Any]) -> Any:
