@@ -38,14 +38,17 @@ def draw_box_tile(image: np.ndarray, box: Sequence[float], predicted: bool,
     part = mmcv.imcrop(image, np.array([left, top, left + round(window) - 1,
                                         top + round(window) - 1]), pad_fill=None)
     scale = side / max(part.shape[:2])
-    picture = Image.new('RGB', (side, side), 'white')
-    picture.paste(Image.fromarray(mmcv.imrescale(part, scale, interpolation='bicubic')))
-    draw = ImageDraw.Draw(picture)
+    part = mmcv.imresize(part, [max(1, round(scale * n)) for n in part.shape[1::-1]],
+                         interpolation='bicubic')
+    view = Image.fromarray(part)
+    draw = ImageDraw.Draw(view)
     origin = np.array([max(left, 0), max(top, 0)] * 2)
     for thing in objects:
         _draw_box(draw, (thing - origin) * scale, _TRUE, 2, dashed=True)
     _draw_box(draw, (np.asarray(box, float) - origin) * scale,
               _PREDICTED if predicted else _MISSED, 5, dashed=not predicted)
+    picture = Image.new('RGB', (side, side), 'white')
+    picture.paste(view)
     return np.asarray(picture)
 
 
