@@ -95,9 +95,11 @@ def test_the_tile_shows_the_box_where_it_is(size):
     assert tile.shape == (200, 200, 3)
     red = (tile[..., 0] > 220) & (tile[..., 1] < 60)
     ys, xs = red.nonzero()
-    width, height = (int(v.max() - v.min()) - 3 for v in (xs, ys))  # between the lines' middles
+    width, height = (int(v.max() - v.min()) - 4 for v in (xs, ys))  # between the lines' middles
     assert width / height == pytest.approx(12 / 20, abs=0.1) and height >= 200 * 20 / 300
     assert not ((tile[..., 1] > 200) & (tile[..., 0] < 60)).any()
     missed = draw_box_tile(image, box, False, np.array([box]), side=200)
-    green = (missed[..., 1] > 200) & (missed[..., 0] < 60)
-    assert 0.3 < green.sum() / red.sum() < 0.95  # dashed
+    yellow = (missed[..., 0] > 220) & (missed[..., 1] > 150) & (missed[..., 2] < 60)
+    assert 0.3 < yellow.sum() / red.sum() < 0.95  # dashed
+    beside = draw_box_tile(image, box, True, np.array([[2, 2, 12, 12]]), side=200)
+    assert ((beside[..., 1] > 200) & (beside[..., 0] < 60)).any()

@@ -118,7 +118,7 @@ def draw(image: np.ndarray, maps: ClassMaps, number: int, name: str) -> np.ndarr
         text = f'attention: up to {cells.max() * cells.size:.1f} times its mean'
     picture = np.concatenate([image, draw_heat(image, heat)], axis=1)
     return add_caption(picture, [f'{name} {maps.scores[number]:.2f}', text],
-                       max(13, image.shape[1] // 45))
+                       max(13, image.shape[1] // 60))
 
 
 def main(argv: Sequence[str] | None = None) -> None:

@@ -41,7 +41,7 @@ def draw_matrix(matrix: np.ndarray, row_names: Sequence[str], column_names: Sequ
     axes.set_xticks(range(columns), column_names, rotation=90, fontsize=8)
     axes.set_yticks(range(rows), row_names, fontsize=8)
     axes.set(xlabel=column_title, ylabel=row_title)
-    axes.set_title(title, fontsize=10)
+    axes.set_title(title, fontsize=10 if max(matrix.shape) <= _WITH_NUMBERS else 16)
     if max(matrix.shape) <= _WITH_NUMBERS:
         for (row, column), value in np.ndenumerate(matrix):
             if not np.isnan(value):

@@ -102,7 +102,7 @@ class MultiLabelVisualizer(Visualizer):
             predicted = scores > load_thresholds(self.thresholds, count, names)
         width = min(max(picture.shape[1], _SMALLEST_WIDTH), _LARGEST_WIDTH)
         return draw_label_scores(picture, scores, names, targets, top=self.top, width=width,
-                                 predicted=predicted, text_size=max(13, width // 45))
+                                 predicted=predicted, text_size=max(13, width // 70))
 
 
 def _array(sample: BaseDataElement, field: str) -> np.ndarray | None:
