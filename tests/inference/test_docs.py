@@ -17,6 +17,6 @@ def test_every_argument_and_every_key_is_on_the_page(repo_root, capsys):
     with pytest.raises(SystemExit):
         predict.main(['--help'])
     options = {word.strip('[],') for word in capsys.readouterr().out.split()
-               if word.startswith('--')} - {'--help'}
+               if word.startswith('--')} - {'--help', '--debug'}
     assert len(options) == 8
     assert not [option for option in options if f'`{option}' not in page]

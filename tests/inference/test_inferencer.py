@@ -284,7 +284,7 @@ def test_a_model_without_weights_or_with_those_of_another_is_refused(trained, tm
         Inferencer(checkpoint)
     with pytest.raises(FileNotFoundError, match='config file no_such does not exist'):
         Inferencer('no_such')
-    with pytest.raises(FileNotFoundError, match='weights no.pth do not exist'):
+    with pytest.raises(FileNotFoundError, match='checkpoint no.pth does not exist'):
         Inferencer(config_file, 'no.pth')
     with pytest.raises(TypeError, match='got int'):
         Inferencer(3, checkpoint)

@@ -3,23 +3,26 @@
 Results go to OUT_DIR/preds/NAME.json, one file an image, pictures to OUT_DIR/vis/NAME.jpg.
 
 Examples:
-    tresnet-mm predict photo.jpg fcos_tresnet_m CHECKPOINT --out-dir out
+    tresnet-mm predict IMAGE_OR_FOLDER fcos_tresnet_m CHECKPOINT --out-dir out
     tresnet-mm predict 'photos/**/*.jpg' more_photos published.safetensors --batch-size 8
     tresnet-mm predict photos multilabel_tresnet_m_224 MODEL.onnx --top-k 3
 """
 from __future__ import annotations
 
 import argparse
+import os
 from collections.abc import Sequence
+from glob import has_magic
 
 from ..config_files import shipped_configs
-from ..inference import Inferencer, list_images
+from ..inference import IMAGE_SUFFIXES, Inferencer, list_images
 from .command_line import errors_in_one_line, make_parser
 
 
-def parse_args(argv: Sequence[str] | None, name: str, out_dir: str) -> argparse.Namespace:
+def parse_args(argv: Sequence[str] | None = None, name: str = 'predict',
+               description: str | None = __doc__, out_dir: str = 'outputs') -> argparse.Namespace:
     """The command line, with ``images``, ``model`` and ``weights`` told apart."""
-    parser = make_parser(name, __doc__)
+    parser = make_parser(name, description)
     parser.usage = '%(prog)s [options] IMAGES... MODEL [WEIGHTS]'
     parser.add_argument('images', nargs='+', metavar='IMAGES',
                         help='files, folders, patterns in quotation marks, and URLs')
@@ -51,9 +54,12 @@ def parse_args(argv: Sequence[str] | None, name: str, out_dir: str) -> argparse.
 
 
 def _is_config(text: str) -> bool:
-    """Whether an argument names a config, as no image does."""
-    return '::' in text or text.endswith(('.py', '.json', '.yaml', '.yml')) or (
-        text in shipped_configs())
+    """Whether an argument names a config, be it a misspelt one, and not images."""
+    if '::' in text or text.endswith(('.py', '.json', '.yaml', '.yml')) or (
+            text in shipped_configs()):
+        return True
+    return not (text.lower().endswith(IMAGE_SUFFIXES) or '://' in text or has_magic(text)
+                or os.path.lexists(text))
 
 
 def _threshold(text: str | None) -> float | str | None:
@@ -63,10 +69,13 @@ def _threshold(text: str | None) -> float | str | None:
         return text
 
 
-def main(argv: Sequence[str] | None = None, name: str = 'predict', out_dir: str = 'outputs'
-         ) -> None:
+def main(argv: Sequence[str] | None = None) -> None:
     """Predict, and say what was written."""
-    args = parse_args(argv, name, out_dir)
+    run(parse_args(argv), 'predict')
+
+
+def run(args: argparse.Namespace, name: str) -> None:
+    """Do what a command line of `parse_args` says, for the command ``name``."""
     with errors_in_one_line(name, OSError, ValueError):
         list_images(args.images, args.skip_bad)  # a missing one is told before a model is built
         inferencer = Inferencer(args.model, args.weights, args.device)

@@ -104,7 +104,7 @@ def _local(weights: str) -> Path | None:
     if '://' in weights:
         return None
     if not Path(weights).expanduser().is_file():
-        raise FileNotFoundError(f'weights {weights} do not exist')
+        raise FileNotFoundError(f'checkpoint {weights} does not exist')
     return Path(weights).expanduser()
 
 
