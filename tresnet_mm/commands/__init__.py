@@ -7,6 +7,7 @@
 COMMANDS = {
     'train': ('train', 'train a model'),
     'test': ('test', 'evaluate a checkpoint or an exported file'),
+    'replay': ('replay', 'run again the step at which a training stopped'),
     'check': ('check', 'hold config, data and checkpoint against each other before a run'),
     'image-demo': ('image_demo', "draw a detector's boxes on images"),
     'swap': ('swap', "put a TResNet in the place of a config's ResNet"),
