@@ -25,6 +25,8 @@ from . import launch
 from .check import require_agreement
 from .command_line import errors_in_one_line, make_parser
 
+_NO_ROOM = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EROFS, errno.EACCES)
+
 
 def parse_args(argv: Sequence[str] | None = None) -> argparse.Namespace:
     """The command line."""
@@ -157,7 +159,7 @@ def run(runner: Runner) -> None:
         print(f'train: {stopped}', file=sys.stderr)
         sys.exit(128 + stopped.number)
     except OSError as error:
-        if error.errno not in (errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EACCES):
+        if error.errno not in _NO_ROOM:
             raise
         raise ValueError(f'{error}. Older checkpoints are whole: make room, or give another '
                          f'--work-dir, and go on with --resume') from error
