@@ -3,9 +3,10 @@
 import difflib
 import importlib
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 from .commands import COMMANDS
+from .commands.command_line import command
 
 USAGE = 'usage: tresnet-mm NAME [arguments]; tresnet-mm NAME --help says more about one of them'
 
@@ -35,8 +36,11 @@ def main(argv: Sequence[str] | None = None) -> int | None:
         known = f'did you mean {near[0]}?' if near else f'known are {", ".join(COMMANDS)}'
         print(f'tresnet-mm: error: no command {argv[0]!r}; {known}', file=sys.stderr)
         return 2
-    module = importlib.import_module(f'.commands.{COMMANDS[name][0]}', __package__)
-    return module.main(argv[1:])
+    return command(name)(lambda arguments: _main_of(name)(arguments))(argv[1:])
+
+
+def _main_of(name: str) -> Callable[[Sequence[str]], int | None]:
+    return importlib.import_module(f'.commands.{COMMANDS[name][0]}', __package__).main
 
 
 if __name__ == '__main__':

@@ -26,8 +26,15 @@ from .torch_file import MapLocation
 
 
 def load_from_tresnet_mm(filename: str, map_location: MapLocation = None) -> dict[str, Any]:
-    """Read a checkpoint for mmengine's `CheckpointLoader`, converted where it is published."""
-    return adapt_checkpoint(read_source(filename, map_location), filename)
+    """Read a checkpoint for mmengine's `CheckpointLoader`, converted where it is published.
+
+    A ``config`` in its ``meta`` is left out: mmengine would run it as Python when it resumes, and
+    has no other use for it. (Its own files keep their config under another name, ``cfg``.)
+    """
+    checkpoint = adapt_checkpoint(read_source(filename, map_location), filename)
+    if isinstance(meta := checkpoint.get('meta'), dict):
+        meta.pop('config', None)
+    return checkpoint
 
 
 def adapt_checkpoint(checkpoint: dict[str, Any], source: str = '') -> dict[str, Any]:

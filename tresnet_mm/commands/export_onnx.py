@@ -15,7 +15,7 @@ from typing import Any
 
 import mmcv
 import torch
-from mmengine.config import Config, DictAction
+from mmengine.config import DictAction
 from mmengine.fileio import list_dir_or_file
 from mmengine.model import BaseModel
 from mmengine.registry import MODELS, init_default_scope
@@ -24,8 +24,8 @@ from torch import Tensor
 
 from ..deploy import OnnxModel, export_onnx
 from . import launch
-from .command_line import errors_in_one_line, make_parser
-from .config_files import find_config
+from .command_line import command, make_parser
+from .config_files import read_config
 
 SCORE_TOLERANCE = 1e-3
 BOX_TOLERANCE = 0.1  # px
@@ -57,9 +57,7 @@ def build_model(args: argparse.Namespace) -> tuple[BaseModel, list[str]]:
     Raises:
         FileNotFoundError: If the config or the checkpoint does not exist.
     """
-    cfg = Config.fromfile(find_config(args.config))
-    if args.cfg_options:
-        cfg.merge_from_dict(args.cfg_options)
+    cfg = launch.merge(read_config(args.config), args)
     init_default_scope(cfg.get('default_scope', 'mmengine'))
     if 'backbone' in cfg.model:
         cfg.model.backbone.init_cfg = None  # the checkpoint holds the weights
@@ -136,12 +134,12 @@ def unmatched(wanted: Sequence[Tensor], given: Sequence[Tensor]) -> int:
     return int((~same.any(1)).sum())
 
 
+@command('export')
 def main(argv: Sequence[str] | None = None) -> None:
     """Export and check."""
     args = parse_args(argv)
     path = args.out or f'{Path(args.config).stem}.onnx'
-    with errors_in_one_line('export', FileNotFoundError, ValueError, TypeError, RuntimeError):
-        model, classes = build_model(args)
-        graph = export_onnx(model, path, tuple(args.size), not args.no_fuse, classes)
-        print(f'written: {path} ({Path(path).stat().st_size / 2**20:.1f} MiB)')
-        print(check(graph, path, examples(args, model)))
+    model, classes = build_model(args)
+    graph = export_onnx(model, path, tuple(args.size), not args.no_fuse, classes)
+    print(f'written: {path} ({Path(path).stat().st_size / 2**20:.1f} MiB)')
+    print(check(graph, path, examples(args, model)))

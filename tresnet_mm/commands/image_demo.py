@@ -11,8 +11,8 @@ from pathlib import Path
 
 from mmdet.apis import DetInferencer
 
-from .command_line import errors_in_one_line, make_parser
-from .config_files import find_config
+from .command_line import command, make_parser
+from .config_files import read_config
 from .launch import CONFIG_HELP, check_checkpoint
 
 
@@ -31,14 +31,14 @@ def parse_args(argv: Sequence[str] | None = None) -> argparse.Namespace:
     return parser.parse_args(argv)
 
 
+@command('image-demo')
 def main(argv: Sequence[str] | None = None) -> None:
     """Predict and draw."""
     args = parse_args(argv)
-    with errors_in_one_line('image-demo'):
-        if not Path(args.inputs).exists():
-            raise FileNotFoundError(f'{args.inputs} does not exist')
-        config = find_config(args.config)
-        check_checkpoint(args.checkpoint)
-    inferencer = DetInferencer(str(config), args.checkpoint, args.device)
+    if not Path(args.inputs).exists():
+        raise FileNotFoundError(f'{args.inputs} does not exist')
+    cfg = read_config(args.config)
+    check_checkpoint(args.checkpoint)
+    inferencer = DetInferencer(cfg, args.checkpoint, args.device)
     inferencer(args.inputs, batch_size=args.batch_size, pred_score_thr=args.score_thr,
                out_dir=args.out_dir, no_save_pred=False)

@@ -15,11 +15,10 @@ from mmengine.config import Config
 from mmengine.registry import RUNNERS
 from mmengine.runner import Runner
 
-from ..checkpoint import CheckpointMismatch
 from ..config_tree import parts, type_name
 from . import launch
 from .check import require_agreement
-from .command_line import errors_in_one_line, make_parser
+from .command_line import command, make_parser
 
 
 def parse_args(argv: Sequence[str] | None = None) -> argparse.Namespace:
@@ -131,12 +130,11 @@ def build_config(args: argparse.Namespace, check: bool = False) -> Config:
     return cfg
 
 
+@command('train')
 def main(argv: Sequence[str] | None = None) -> None:
     """Build the runner and train."""
     args = parse_args(argv)
-    with errors_in_one_line('train'):
-        cfg = build_config(args, check=not args.no_check)
+    cfg = build_config(args, check=not args.no_check)
     launch.set_up_processes(cfg, args.local_rank)
     runner = Runner.from_cfg(cfg) if 'runner_type' not in cfg else RUNNERS.build(cfg)
-    with errors_in_one_line('train', CheckpointMismatch):
-        runner.train()
+    runner.train()
