@@ -144,9 +144,8 @@ def test_configs_of_the_readme_can_be_used(title, expected, elsewhere, repo_root
 
 
 def test_installed_config_is_a_base_for_others(elsewhere, tmp_path):
-    # mmengine wants a folder after `::`, and the configs are flat: hence `_base_/..`.
     (tmp_path / 'mine.py').write_text(
-        "_base_ = 'tresnet_mm::_base_/../fcos_tresnet_m.py'\n"
+        "_base_ = 'tresnet_mm::fcos_tresnet_m.py'\n"
         'model = dict(bbox_head=dict(num_classes=7))\n'
     )
     out = elsewhere(

@@ -123,7 +123,7 @@ def test_mmdets_tools_and_inferencers(trained, environment, shapes, tmp_path):
         samples = pickle.load(file)
     assert len(samples) == 2
     if kind == 'labels':
-        assert all(sample['pred_score'].shape == (6,) for sample in samples)
+        assert all(sample['pred_scores'].shape == (6,) for sample in samples)
         return
     images = [str(sample['img_path']) for sample in samples]
     run_ok(sys.executable, '-c', INFERENCE, config, checkpoint, tmp_path / 'found.json', *images,
@@ -157,18 +157,17 @@ def test_mim_trains_and_tests(trained, installed, tmp_path):
 @slow
 @needs_mim
 def test_mim_lists_the_models(installed, repo_root, tmp_path):
-    code = ('import json, mim; '
-            "print(json.dumps(mim.get_model_info('tresnet_mm', to_dict=True)))")
-    listed = json.loads(
-        run_ok(sys.executable, '-c', code, cwd=tmp_path, env=installed).splitlines()[-1])
+    code = ('import json, mim; from mim.cli import cli; '
+            "json.dump(mim.get_model_info('tresnet_mm', to_dict=True), open('info.json', 'w')); "
+            "cli(['search', 'tresnet_mm', '--model', 'tresnet', '--dataset', 'voc 2007'])")
+    said = run_ok(sys.executable, '-c', code, cwd=tmp_path, env=installed)
+    assert [line for line in said.splitlines() if 'config id' in line] == [
+        'config id: multilabel_voc07_tresnet_l_448']
+    listed = json.loads((tmp_path / 'info.json').read_text())
     models = load(repo_root / 'configs/metafile.yml')['Models']
     assert list(listed) == [model['Name'] for model in models]
     assert listed['fcos_tresnet_m']['config'] == 'configs/fcos_tresnet_m.py'
     assert listed['fcos_tresnet_m']['training_data'] == 'coco'
-    said = run_ok(*MIM, 'search', 'tresnet_mm', '--model', 'tresnet', '--dataset', 'voc',
-                  cwd=tmp_path, env=installed)
-    assert [line for line in said.splitlines() if 'config id' in line] == [
-        'config id: multilabel_voc07_tresnet_l_448']
 
 
 def test_the_index_is_sound(repo_root):

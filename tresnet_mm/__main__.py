@@ -3,7 +3,7 @@
 import difflib
 import importlib
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 
 from .commands import COMMANDS
 from .commands.command_line import command
@@ -36,11 +36,13 @@ def main(argv: Sequence[str] | None = None) -> int | None:
         known = f'did you mean {near[0]}?' if near else f'known are {", ".join(COMMANDS)}'
         print(f'tresnet-mm: error: no command {argv[0]!r}; {known}', file=sys.stderr)
         return 2
-    return command(name)(lambda arguments: _main_of(name)(arguments))(argv[1:])
 
+    @command(name)
+    def run(arguments: Sequence[str] | None) -> int | None:
+        module = importlib.import_module(f'.commands.{COMMANDS[name][0]}', __package__)
+        return module.main(arguments)
 
-def _main_of(name: str) -> Callable[[Sequence[str]], int | None]:
-    return importlib.import_module(f'.commands.{COMMANDS[name][0]}', __package__).main
+    return run(argv[1:])
 
 
 if __name__ == '__main__':

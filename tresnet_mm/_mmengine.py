@@ -66,7 +66,7 @@ def _init_model_of_config(self: BaseInferencer, cfg: Any, weights: str | None,
     if not cfg:
         raise ValueError(
             f'weights={weights!r} without a model: the config inside a checkpoint is a program, '
-            'and is not run; give the config, too: model=CONFIG (training keeps it in the work dir)')
+            'and is not run; give model=CONFIG, too (training keeps the config in its work dir)')
     return _init_model(self, cfg, weights, device)
 
 
@@ -84,8 +84,8 @@ def _models_with_weights(dir: str) -> Iterator[dict[str, Any]]:  # mmengine's na
         yield {'Weights': None, **model}
 
 
-# An inferencer finds a model by its name in the metafile and asks for its weights, also where it was
-# given some. No weights of the models here are published. Left out: KeyError 'Weights' for
+# An inferencer finds a model by its name in the metafile and asks for its weights, also where it
+# was given some. No weights of the models here are published. Left out: KeyError 'Weights' for
 # ``DetInferencer('fcos_tresnet_m', weights=FILE, scope='tresnet_mm')``.
 BaseInferencer._get_models_from_metafile = staticmethod(_models_with_weights)
 

@@ -1,10 +1,11 @@
 """What the command lines have in common: the parser's form, and a user's mistake in one line.
 
-A mistake ends with ``NAME: error: MESSAGE`` on the error stream and exit status 2, as argparse's do;
-with ``--debug`` the traceback comes in its place. What counts as one:
+A mistake ends with ``NAME: error: MESSAGE`` on the error stream and exit status 2, as argparse ends
+one; with ``--debug`` the traceback comes in its place. What counts as a mistake:
 
 - what this package, or mmengine where it reads configs and checkpoints, finds registered classes
-  and opens files, raises by a ``raise`` statement: such an error was foreseen, and its message is for the user;
+  and opens files, raises by a ``raise`` statement: such an error was foreseen, and its message is
+  for the user;
 - a file that is missing or may not be read or written, and a package that is not installed;
 - anything of the kinds that a command names for one of its steps, by `errors_in_one_line`.
 
@@ -71,9 +72,10 @@ def errors_in_one_line(name: str, *kinds: type[Exception]) -> Iterator[None]:
         name: The command.
         kinds: What to expect; OSError and ValueError where none is given.
     """
+    kinds = kinds or (OSError, ValueError)
     try:
         yield
-    except kinds or (OSError, ValueError) as error:
+    except kinds as error:
         if _debug.get():
             raise
         end(name, error)
@@ -96,7 +98,7 @@ def is_foreseen(error: Exception) -> bool:
         trace = trace.tb_next
     module = trace.tb_frame.f_globals.get('__name__', '')
     if isinstance(error, AssertionError) and module.partition('.')[0] == 'tresnet_mm':
-        return False  # asserted here is what cannot be; mmengine has its refusals as assertions, too
+        return False  # asserts what cannot be; mmengine refuses by assertions, too
     instruction = trace.tb_frame.f_code.co_code[trace.tb_lasti]
     return instruction == dis.opmap['RAISE_VARARGS'] and any(
         module == room or module.startswith(f'{room}.') for room in FORESEEN)
@@ -104,10 +106,7 @@ def is_foreseen(error: Exception) -> bool:
 
 def message(error: Exception) -> str:
     """What an error says, on one line, and what to do where it does not say it."""
-    if isinstance(error, KeyError) and error.args:
-        text = str(error.args[0])  # str(error) is its repr
-    else:
-        text = str(error)
+    text = str(error.args[0] if isinstance(error, KeyError) and error.args else error)  # no repr
     text = ' '.join(text.split()) or type(error).__name__
     if ' registry. ' in text:  # what follows is mmengine's general advice
         text = text.partition(' registry. ')[0] + ' registry: is it misspelt, or custom_imports ' \

@@ -72,6 +72,15 @@ def build_model(args: argparse.Namespace) -> tuple[BaseModel, list[str]]:
     return model.eval(), list(classes)
 
 
+def image_files(folder: str) -> list[Path]:
+    """The first 8 images of a folder; FileNotFoundError if it has none."""
+    names = list_dir_or_file(folder, list_dir=False, suffix=('.jpg', '.png'))
+    paths = [Path(folder) / name for name in sorted(names)[:8]] if Path(folder).is_dir() else []
+    if not paths:
+        raise FileNotFoundError(f'--images: no .jpg or .png file in {folder}')
+    return paths
+
+
 def examples(args: argparse.Namespace, model: BaseModel) -> Iterator[Tensor]:
     """Preprocessed images (1, 3, H, W): of ``--images``, or random ones of two sizes."""
     if args.images is None:
@@ -79,11 +88,8 @@ def examples(args: argparse.Namespace, model: BaseModel) -> Iterator[Tensor]:
         yield torch.rand(2, 3, h, w)
         yield torch.rand(1, 3, h + 32, w * 2)
         return
-    names = sorted(list_dir_or_file(args.images, list_dir=False, suffix=('.jpg', '.png')))[:8]
-    if not names:
-        raise FileNotFoundError(f'--images: no .jpg or .png file in {args.images}')
-    for name in names:
-        image = mmcv.imresize(mmcv.imread(str(Path(args.images) / name)), args.size[::-1])
+    for path in image_files(args.images):
+        image = mmcv.imresize(mmcv.imread(str(path)), args.size[::-1])
         tensor = torch.from_numpy(image).permute(2, 0, 1)
         yield model.data_preprocessor(dict(inputs=[tensor]), False)['inputs']
 
@@ -139,6 +145,8 @@ def main(argv: Sequence[str] | None = None) -> None:
     """Export and check."""
     args = parse_args(argv)
     path = args.out or f'{Path(args.config).stem}.onnx'
+    if args.images is not None:
+        image_files(args.images)  # before anything is written
     model, classes = build_model(args)
     graph = export_onnx(model, path, tuple(args.size), not args.no_fuse, classes)
     print(f'written: {path} ({Path(path).stat().st_size / 2**20:.1f} MiB)')

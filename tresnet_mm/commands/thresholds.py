@@ -28,7 +28,8 @@ def parse_args(argv: Sequence[str] | None = None) -> argparse.Namespace:
 def main(argv: Sequence[str] | None = None) -> None:
     """Choose, write, and print what was gained."""
     args = parse_args(argv)
-    with errors_in_one_line('thresholds', OSError, ValueError, KeyError), np.load(args.scores) as data:
+    with (errors_in_one_line('thresholds', OSError, ValueError, KeyError),
+          np.load(args.scores) as data):
         scores, targets, classes = data['scores'], data['targets'], data['classes'].tolist()
     thresholds, f1 = best_f1_thresholds(scores, targets, args.default)
     save_thresholds(args.out, thresholds, classes,
