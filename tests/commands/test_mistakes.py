@@ -2,7 +2,6 @@
 
 import importlib
 import re
-import subprocess
 import sys
 
 import pytest
@@ -59,7 +58,8 @@ MISTAKES = {
     'no scores': (['thresholds', 'FILE', 'out.json'], ''),
     'tool': (['mmdet-tool', 'analyse_logs'], "no analysis tool 'analyse_logs'; it has: analyze"),
     # a wrong count
-    'checkpoint of others': (['export', CONFIGS['labels'], 'WEIGHTS'], 'the checkpoint holds nothing'),
+    'checkpoint of others': (['export', CONFIGS['labels'], 'WEIGHTS'],
+                             'the checkpoint holds nothing'),
     'sides of export': (['export', CONFIGS['labels'], 'none', '--size', '33', '32'],
                         'multiples of 32'),
     'size of shapes': (['make-shapes', 'set', '--size', '0'], 'size'),
@@ -156,15 +156,3 @@ def test_a_step_can_name_what_it_expects(capsys):
     assert (stop.value.code, capsys.readouterr().err) == (2, 'sample: error: division by zero\n')
     with pytest.raises(ZeroDivisionError):
         sample(['door', '--debug'])
-
-
-def test_scripts_and_module_end_alike(repo_root):
-    said = set()
-    for start in (['tools/print_config.py'] if (repo_root / 'tools/print_config.py').exists()
-                  else ['-c', 'from tresnet_mm.commands.print_config import main; main()'],
-                  ['-m', 'tresnet_mm', 'print-config']):
-        done = subprocess.run([sys.executable, *start, 'no_such_config'], cwd=repo_root,
-                              capture_output=True, text=True)
-        assert done.returncode == 2
-        said.add(done.stderr.strip().splitlines()[-1])
-    assert said == {'print-config: error: config file no_such_config does not exist'}
