@@ -68,7 +68,7 @@ def files(tmp_path_factory):
     folder = tmp_path_factory.mktemp('examples')
     make_shapes(folder / 'shapes', dataclasses.replace(
         SHAPES_SET, num_train=2, num_val=1, size=64))
-    path = importlib.import_module('tresnet_mm.commands.config_files').find_config(DETECTION)
+    path = importlib.import_module('tresnet_mm.config_files').find_config(DETECTION)
     (folder / 'mine.py').write_text(f'_base_ = {str(path)!r}\n')
     init_default_scope('mmdet')
     model = MODELS.build(Config.fromfile(path).model)

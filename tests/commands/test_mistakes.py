@@ -1,158 +1,140 @@
-"""What every command makes of a user's mistake: one line that says what to do, and status 2."""
+"""``tresnet-mm mistakes`` on a few small images: what is written, and wrong arguments."""
 
-import importlib
-import re
-import sys
+import json
+from pathlib import Path
 
+import mmcv
+import numpy as np
 import pytest
-import torch
 
-from tresnet_mm.__main__ import main
-from tresnet_mm.commands import COMMANDS
-from tresnet_mm.commands.command_line import command, errors_in_one_line
+from tresnet_mm.commands import mistakes
 
-CONFIGS = dict(detection='fcos_tresnet_tiny_shapes', labels='multilabel_tresnet_tiny_shapes')
-ARCH = ['--cfg-options', 'model.backbone.arch=k']
-NAMED = "'k'"
-#: name: the command line, and what a line of its errors holds. FILE is a file that holds no
-#: checkpoint, IMAGE no picture, WEIGHTS a checkpoint of another model.
-MISTAKES = {
-    # a misspelt config
-    **{f'config of {name}': ([name, *before, 'fcos_tresnet_k', *after],
-                             'fcos_tresnet_k does not exist; tresnet_mm comes with fcos_tresnet_m')
-       for name, before, after in [
-           ('train', [], []), ('test', [], ['FILE']), ('check', [], []), ('swap', [], []),
-           ('image-demo', ['IMAGE'], ['FILE']), ('export', [], ['none']),
-           ('print-config', [], [])]},
-    'no such package': (['print-config', 'mmnone::a.py'], "no package 'mmnone' is installed"),
-    'broken config': (['print-config', 'broken.py'], 'broken.py cannot be read: SyntaxError'),
-    'base of a config': (['train', 'orphan.py'], 'orphan.py cannot be read: .*nowhere.py'),
-    'option of a config': (['print-config', CONFIGS['labels'], '--cfg-options', 'model.type.x=1'],
-                           r"--cfg-options \{'model.type.x': 1\} do not fit"),
-    # an unknown arch, an unknown class
-    'arch of train': (['train', CONFIGS['labels'], *ARCH], NAMED),
-    'arch of test': (['test', CONFIGS['labels'], 'WEIGHTS', *ARCH], NAMED),
-    'arch of export': (['export', CONFIGS['labels'], 'none', *ARCH], NAMED),
-    'arch of swap': (['swap', 'mmdet::atss/atss_r50_fpn_1x_coco.py', '--arch', 'k'],
-                     "invalid choice: 'k'"),
-    'arch of convert': (['convert', 'WEIGHTS', 'out.pth', '--arch', 'k'], "invalid choice: 'k'"),
-    'class': (['export', CONFIGS['labels'], 'none', '--cfg-options', 'model.type=MultiLabelNet'],
-              'MultiLabelNet'),
-    # a missing data root, a missing file
-    'data of train': (['train', CONFIGS['detection']], 'nowhere.* does not exist: set SHAPES_ROOT'),
-    'data of test': (['test', CONFIGS['labels'], 'WEIGHTS'], 'set SHAPES_ROOT'),
-    'data of an unchecked train': (['train', CONFIGS['labels'], '--no-check'], 'set SHAPES_ROOT'),
-    'images of export': (['export', CONFIGS['labels'], 'none', '--images', 'nowhere'], 'nowhere'),
-    'images of image-demo': (['image-demo', 'nowhere', CONFIGS['detection'], 'FILE'],
-                             'nowhere does not exist'),
-    'checkpoint of test': (['test', CONFIGS['labels'], 'a.pth'], 'checkpoint a.pth does not exist'),
-    'checkpoint of check': (['check', CONFIGS['labels'], 'a.pth'], 'a.pth does not exist'),
-    'checkpoint of export': (['export', CONFIGS['labels'], 'a.pth'], 'a.pth does not exist'),
-    'checkpoint of convert': (['convert', 'a.pth', 'out.pth'], 'a.pth does not exist'),
-    'checkpoint of image-demo': (['image-demo', 'IMAGE', CONFIGS['detection'], 'a.pth'],
-                                 'checkpoint a.pth does not exist'),
-    'no checkpoint': (['convert', 'FILE', 'out.pth'], 'is damaged or no checkpoint'),
-    'no checkpoint to export': (['export', CONFIGS['labels'], 'FILE'], 'damaged or no checkpoint'),
-    'name of a checkpoint': (['convert', 'tresnet://k', 'out.pth'], 'unknown checkpoint'),
-    'scores': (['thresholds', 'a.npz', 'out.json'], 'a.npz'),
-    'no scores': (['thresholds', 'FILE', 'out.json'], ''),
-    'tool': (['mmdet-tool', 'analyse_logs'], "no analysis tool 'analyse_logs'; it has: analyze"),
-    # a wrong count
-    'checkpoint of others': (['export', CONFIGS['labels'], 'WEIGHTS'],
-                             'the checkpoint holds nothing'),
-    'sides of export': (['export', CONFIGS['labels'], 'none', '--size', '33', '32'],
-                        'multiples of 32'),
-    'size of shapes': (['make-shapes', 'set', '--size', '0'], 'size'),
-    'folder of shapes': (['make-shapes', 'IMAGE'], ''),
-}
+CLASSES = ('circle', 'square', 'triangle', 'star', 'cross', 'ring')
+CONFIG = """
+default_scope = 'mmdet'
+custom_imports = dict(imports=['tresnet_mm'])
+model = dict(type='MultiLabelClassifier', head=dict(type='MultiLabelLinearHead', num_classes=6,
+             loss=dict(type='AsymmetricLoss', gamma_neg=4, gamma_pos=0, clip=0.05)))
+test_dataloader = dict(dataset=dict(
+    type='CocoDataset', data_root=r'{root}', ann_file='annotations/instances_val.json',
+    data_prefix=dict(img='val/'), metainfo=dict(classes={classes}), test_mode=True, pipeline=[]))
+"""
 
 
 @pytest.fixture
-def place(tmp_path, monkeypatch):
-    """A folder with the files that the command lines name."""
-    monkeypatch.chdir(tmp_path)
-    # A logger that another test began writes to that test's stream, which is closed.
-    monkeypatch.setattr('logging.raiseExceptions', False)
-    monkeypatch.setenv('SHAPES_ROOT', 'nowhere')
-    (tmp_path / 'FILE').write_text('no checkpoint')
-    (tmp_path / 'IMAGE').write_text('no picture')
-    (tmp_path / 'broken.py').write_text('a = = 1')
-    (tmp_path / 'orphan.py').write_text("_base_ = './nowhere.py'")
-    torch.save(dict(state_dict={'a': torch.ones(1)}), tmp_path / 'WEIGHTS')
+def root(tmp_path) -> Path:
+    """Four images with a square each, as the shapes' validation data; the last has none."""
+    things = [dict(id=i, image_id=i, category_id=2, bbox=[8, 8, 16, 16], area=256, iscrowd=0)
+              for i in range(1, 4)]
+    content = dict(
+        images=[dict(id=i, file_name=f'{i}.png', width=48, height=48) for i in range(1, 5)],
+        categories=[dict(id=i, name=name) for i, name in enumerate(CLASSES, start=1)],
+        annotations=things)
+    (tmp_path / 'annotations').mkdir()
+    (tmp_path / 'annotations/instances_val.json').write_text(json.dumps(content))
+    for i in range(1, 5):
+        image = np.full((48, 48, 3), 40 * i, np.uint8)
+        mmcv.imwrite(image, str(tmp_path / f'val/{i}.png'))
+    (tmp_path / 'config.py').write_text(CONFIG.format(root=tmp_path, classes=CLASSES))
     return tmp_path
 
 
-@pytest.mark.parametrize('name', MISTAKES)
-def test_a_mistake_is_one_line_and_status_2(name, place, capsys):
-    argv, words = MISTAKES[name]
-    files = sorted(path.name for path in place.glob('[!.]*'))
-    with pytest.raises(SystemExit) as stop:
-        main(argv)
-    said = capsys.readouterr().err
-    errors = [line for line in said.splitlines() if 'error: ' in line]
-    assert stop.value.code == 2 and 'Traceback' not in said, said
-    assert re.match(rf'(tresnet-mm )?{argv[0]}: error: ', said.splitlines()[-1]), said
-    assert any(re.search(words, line) for line in errors), said
-    assert max(map(len, errors)) < 500
-    assert sorted(path.name for path in place.glob('[!.]*')) == files, 'nothing is left behind'
+def run(root: Path, results: str | Path, *options: str, out: str = 'm') -> Path:
+    mistakes.main([str(root / 'config.py'), str(root / results), '--out-dir', str(root / out),
+                   *options])
+    return root / out
 
 
-def test_a_wrong_class_count_is_told_for_every_part(coco_tiny, monkeypatch, capsys):
-    monkeypatch.setenv('COCO_ROOT', str(coco_tiny))
-    with pytest.raises(SystemExit) as stop:
-        main(['train', 'retinanet_tresnet_m', '--cfg-options', 'model.bbox_head.num_classes=3',
-              'model.backbone.init_cfg=None'])
-    errors = [line for line in capsys.readouterr().err.splitlines() if ' error: ' in line]
-    assert stop.value.code == 2 and len(errors) == 1
-    assert errors[0].startswith('train: error: model.bbox_head.num_classes = 3: ')
+def written(folder: Path, name: str) -> list[dict]:
+    records = json.loads((folder / f'{name}.json').read_text())
+    picture = folder / f'{name}.png'
+    assert picture.is_file() == bool(records)
+    if records:
+        assert mmcv.imread(str(picture)).std() > 1
+    return [{**record, 'image': Path(record['image']).name} for record in records]
 
 
-def test_a_missing_package_is_named_with_its_command(place, monkeypatch, capsys):
-    monkeypatch.setitem(sys.modules, 'onnx', None)
-    monkeypatch.delitem(sys.modules, 'tresnet_mm.commands.export_onnx', raising=False)
-    with pytest.raises(SystemExit) as stop:
-        main(['export', CONFIGS['labels'], 'none', '-o', 'a.onnx'])
-    [line] = [line for line in capsys.readouterr().err.splitlines() if 'error' in line]
-    assert stop.value.code == 2 and line.startswith('export: error: ')
-    assert 'onnx' in line and 'pip install' in line
+def test_boxes(root, capsys):
+    results = [dict(image_id=1, category_id=2, bbox=[8, 8, 16, 16], score=0.9),
+               dict(image_id=2, category_id=4, bbox=[8, 8, 16, 16], score=0.8),
+               dict(image_id=4, category_id=1, bbox=[30, 30, 10, 10], score=0.7),
+               dict(image_id=3, category_id=2, bbox=[8, 8, 16, 16], score=0.2)]
+    (root / 'r.bbox.json').write_text(json.dumps(results))
+    # the name that --out was given serves too
+    run(root, 'r.json')
+    alarms = written(root / 'm', 'false_alarms')
+    assert alarms == [
+        dict(image='2.png', box=[8, 8, 24, 24], kind='other class', score=0.8, overlap=1.0,
+             overlaps='square', **{'class': 'star'}),
+        dict(image='4.png', box=[30, 30, 40, 40], kind='nothing there', score=0.7, overlap=0.0,
+             overlaps=None, **{'class': 'circle'})]
+    assert written(root / 'm', 'doubtful') == alarms
+    assert [(m['image'], m['class']) for m in written(root / 'm', 'missed')] == [
+        ('2.png', 'square'), ('3.png', 'square')]
+    assert {'confusion.png', 'co_occurrence.png'} <= {f.name for f in (root / 'm').iterdir()}
+    assert 'index' not in capsys.readouterr().out
 
 
-@pytest.mark.parametrize('name', [name for name in COMMANDS if name != 'mmdet-tool'])
-def test_every_command_takes_debug(name, capsys):
-    with pytest.raises(SystemExit):
-        importlib.import_module(f'tresnet_mm.commands.{COMMANDS[name][0]}').main(['--help'])
-    assert '--debug' in capsys.readouterr().out
+def save_scores(root: Path) -> Path:
+    scores = np.full((4, 6), 0.1, np.float32)
+    targets = np.zeros((4, 6), np.int8)
+    targets[:3, 1] = 1
+    scores[0, 1], scores[1, 1], scores[2, 1] = 0.9, 0.8, 0.3
+    scores[3, 4] = 0.95
+    file = root / 'scores.npz'
+    np.savez(file, scores=scores, targets=targets, classes=np.array(CLASSES),
+             images=np.array([str(root / f'val/{i}.png') for i in range(1, 5)]))
+    return file
 
 
-@pytest.mark.parametrize('argv', [
-    ['print-config', 'fcos_tresnet_k', '--debug'], ['mmdet-tool', '--debug', 'none'],
-    ['convert', 'none.pth', 'a.pth', '--debug']])
-def test_debug_shows_the_traceback(argv, place):
-    with pytest.raises(FileNotFoundError):
-        main(argv)
+def test_labels(root):
+    out = run(root, save_scores(root), '--number', '3')
+    assert [r['image'] for r in written(out, 'highest_loss')][:2] == ['4.png', '3.png']
+    assert written(out, 'false_alarms') == [
+        dict(image='4.png', score=0.95, labelled=False, **{'class': 'cross'})]
+    assert written(out, 'missed') == [
+        dict(image='3.png', score=0.3, labelled=True, **{'class': 'square'})]
+    assert [(r['image'], r['class']) for r in written(out, 'doubtful')] == []
+    assert {'confusion.png', 'co_occurrence.png'} <= {f.name for f in out.iterdir()}
 
 
-@command('sample')
-def sample(argv):
-    if argv[0] == 'door':
-        with errors_in_one_line('sample', ZeroDivisionError):
-            return 1 / 0
-    return {'bug': lambda: 1 / 0, 'type': lambda: None + 1, 'key': lambda: {}['a'],
-            'raised elsewhere': lambda: exec('raise ValueError("from a library")', {}),
-            'number': lambda: int('x')}[argv[0]]()
+def test_the_loss_is_the_configs_or_cross_entropy(root):
+    for loss in ('config', 'bce'):
+        run(root, save_scores(root), '--loss', loss, out=loss)
+    entropy = {r['image']: r['loss'] for r in written(root / 'bce', 'highest_loss')}
+    assert entropy['4.png'] == pytest.approx(-np.log(0.05) - 5 * np.log(0.9), abs=1e-3)
+    asymmetric = {r['image']: r['loss'] for r in written(root / 'config', 'highest_loss')}
+    # gamma_neg 4, gamma_pos 0, clip 0.05: q = 1 - p + 0.05
+    q = np.array([0.1] + [0.95] * 5)
+    assert asymmetric['4.png'] == pytest.approx(
+        (-(1 - q) ** 4 * np.log(q)).sum(), abs=1e-3)
 
 
-@pytest.mark.parametrize(('what', 'kind'), [
-    ('bug', ZeroDivisionError), ('type', TypeError), ('key', KeyError),
-    ('raised elsewhere', ValueError), ('number', ValueError)])
-def test_a_bug_keeps_its_traceback(what, kind):
-    with pytest.raises(kind):
-        sample([what])
+@pytest.mark.parametrize('name, content, message', [
+    ('p.pkl', b'', 'the suffix should be .npz .image labels. or .json'),
+    ('none.npz', None, 'none.npz does not exist'),
+    ('broken.npz', b'PK', 'no file of scores'),
+    ('object.json', b'{}', 'no list of predictions'),
+    ('fields.json', b'[{"image_id": 1}]', 'each with image_id, category_id, bbox, score'),
+    ('other.json', b'[{"image_id": 99, "category_id": 1, "bbox": [0, 0, 1, 1], "score": 1}]',
+     'such as the one with id 99'),
+    ('class.json', b'[{"image_id": 1, "category_id": 9, "bbox": [0, 0, 1, 1], "score": 1}]',
+     'predictions of category 9, which .*instances_val.json has not'),
+    ('box.json', b'[{"image_id": 1, "category_id": 1, "bbox": [0, 0, 1], "score": 1}]',
+     'bbox of prediction 0 should be four finite numbers'),
+    ('score.json', b'[{"image_id": 1, "category_id": 1, "bbox": [0, 0, 1, 1], "score": "1"}]',
+     "score of prediction 0 should be a finite number, got '1'"),
+])
+def test_wrong_results_are_one_line_and_nothing_is_written(root, name, content, message):
+    if content is not None:
+        (root / name).write_bytes(content)
+    with pytest.raises(SystemExit, match=f'^mistakes: error: .*{message}') as stop:
+        run(root, name)
+    assert '\n' not in str(stop.value) and not (root / 'm').exists()
 
 
-def test_a_step_can_name_what_it_expects(capsys):
-    with pytest.raises(SystemExit) as stop:
-        sample(['door'])
-    assert (stop.value.code, capsys.readouterr().err) == (2, 'sample: error: division by zero\n')
-    with pytest.raises(ZeroDivisionError):
-        sample(['door', '--debug'])
+def test_an_image_that_is_gone_is_named(root):
+    scores = save_scores(root)
+    (root / 'val/4.png').unlink()
+    with pytest.raises(SystemExit, match=r"image '.*4\.png' does not exist"):
+        run(root, scores)

@@ -26,13 +26,12 @@ from .torch_file import MapLocation
 
 
 def load_from_tresnet_mm(filename: str, map_location: MapLocation = None) -> dict[str, Any]:
-    """Read a checkpoint for mmengine's `CheckpointLoader`, converted where it is published.
-
-    A ``config`` in its ``meta`` is left out: mmengine would run it as Python when it resumes, and
-    has no other use for it. (Its own files keep their config under another name, ``cfg``.)
-    """
+    """Read a checkpoint for mmengine's `CheckpointLoader`, converted where it is published."""
     checkpoint = adapt_checkpoint(read_source(filename, map_location), filename)
-    if isinstance(meta := checkpoint.get('meta'), dict):
+    meta = checkpoint.get('meta')
+    if isinstance(meta, dict):
+        # mmcv 1's config, a text in Python: a runner that resumes would run it, for the number of
+        # GPUs in it. (Under ``cfg`` mmengine has such a text too, which the runner only keeps.)
         meta.pop('config', None)
     return checkpoint
 

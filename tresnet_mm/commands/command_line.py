@@ -81,10 +81,19 @@ def errors_in_one_line(name: str, *kinds: type[Exception]) -> Iterator[None]:
         end(name, error)
 
 
+class UsersMistake(SystemExit):
+    """The end of the process with status 2; its text is what was said."""
+
+    def __init__(self, text: str) -> None:
+        super().__init__(text)
+        self.code = STATUS
+
+
 def end(name: str, error: Exception) -> NoReturn:
-    """End the process with ``NAME: error: MESSAGE`` and status 2."""
-    print(f'{name}: error: {message(error)}', file=sys.stderr)
-    sys.exit(STATUS)
+    """End the process with ``NAME: error: MESSAGE`` on the error stream, and status 2."""
+    text = f'{name}: error: {message(error)}'
+    print(text, file=sys.stderr)
+    raise UsersMistake(text)
 
 
 def is_foreseen(error: Exception) -> bool:

@@ -11,8 +11,8 @@ from collections.abc import Sequence
 
 from mmengine.config import DictAction
 
+from ..config_files import read_config
 from .command_line import command, make_parser
-from .config_files import read_config
 from .launch import CFG_OPTIONS_HELP, CONFIG_HELP, merge
 
 
