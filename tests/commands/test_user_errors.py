@@ -44,7 +44,7 @@ MISTAKES = {
     'data of an unchecked train': (['train', CONFIGS['labels'], '--no-check'], 'set SHAPES_ROOT'),
     'images of export': (['export', CONFIGS['labels'], 'none', '--images', 'nowhere'], 'nowhere'),
     'images of image-demo': (['image-demo', 'nowhere', CONFIGS['detection'], 'FILE'],
-                             'nowhere does not exist'),
+                             "image 'nowhere' does not exist"),
     'checkpoint of test': (['test', CONFIGS['labels'], 'a.pth'], 'checkpoint a.pth does not exist'),
     'checkpoint of check': (['check', CONFIGS['labels'], 'a.pth'], 'a.pth does not exist'),
     'checkpoint of export': (['export', CONFIGS['labels'], 'a.pth'], 'a.pth does not exist'),
