@@ -23,7 +23,7 @@ from mmengine.dataset import pseudo_collate
 from ..inference import Inferencer, list_images
 from ..visualization import ClassMaps, add_caption, class_maps, draw_heat
 from . import launch
-from .command_line import errors_in_one_line, make_parser
+from .command_line import command, make_parser
 
 #: Pixels, of the image and of the map beside it.
 _SMALLEST_WIDTH, _LARGEST_WIDTH = 320, 1024
@@ -88,28 +88,28 @@ def draw(image: np.ndarray, maps: ClassMaps, number: int, name: str) -> np.ndarr
                        max(13, image.shape[1] // 60))
 
 
+@command('class-map')
 def main(argv: Sequence[str] | None = None) -> None:
     """Compute and draw."""
     args = parse_args(argv)
-    with errors_in_one_line('class-map', OSError, ValueError):
-        images = list_images(args.image)
-        inferencer = Inferencer(launch.load_config(args), args.checkpoint)
-        model, names = inferencer.model, inferencer.classes
-        if not hasattr(getattr(model, 'head', None), 'class_maps'):
-            raise ValueError(
-                f'{args.config} has a {type(model).__name__}, which has no image-level head: class '
-                'maps are of MultiLabelClassifier and MultiTaskDetector')
-        wanted = find_classes(args.classes, names) if args.classes else None
-        args.out_dir.mkdir(parents=True, exist_ok=True)
-        taken: set[str] = set()
-        for (image,) in inferencer.preprocess(images, 1, skip_bad=False):
-            pixels = bgr2rgb(image.pixels) if image.pixels.ndim == 3 else gray2rgb(image.pixels)
-            (maps,) = class_maps(model, pseudo_collate([image.data]), wanted)
-            shown = range(len(names)) if wanted is None else wanted
-            order = range(len(wanted)) if wanted else np.argsort(-maps.scores, kind='stable')[:3]
-            for number in order:
-                name = names[shown[number]]
-                file = args.out_dir / free_name(f'{image.source.stem}.{name}', taken)
-                picture = draw(pixels, maps, int(number), name)
-                mmcv.imwrite(picture[..., ::-1], str(file))
-                print(f'{file}: {name} {maps.scores[number]:.3f}')
+    images = list_images(args.image)
+    inferencer = Inferencer(launch.load_config(args), args.checkpoint)
+    model, names = inferencer.model, inferencer.classes
+    if not hasattr(getattr(model, 'head', None), 'class_maps'):
+        raise ValueError(
+            f'{args.config} has a {type(model).__name__}, which has no image-level head: class '
+            'maps are of MultiLabelClassifier and MultiTaskDetector')
+    wanted = find_classes(args.classes, names) if args.classes else None
+    args.out_dir.mkdir(parents=True, exist_ok=True)
+    taken: set[str] = set()
+    for (image,) in inferencer.preprocess(images, 1, skip_bad=False):
+        pixels = bgr2rgb(image.pixels) if image.pixels.ndim == 3 else gray2rgb(image.pixels)
+        (maps,) = class_maps(model, pseudo_collate([image.data]), wanted)
+        shown = range(len(names)) if wanted is None else wanted
+        order = range(len(wanted)) if wanted else np.argsort(-maps.scores, kind='stable')[:3]
+        for number in order:
+            name = names[shown[number]]
+            file = args.out_dir / free_name(f'{image.source.stem}.{name}', taken)
+            picture = draw(pixels, maps, int(number), name)
+            mmcv.imwrite(picture[..., ::-1], str(file))
+            print(f'{file}: {name} {maps.scores[number]:.3f}')
