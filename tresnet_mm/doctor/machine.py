@@ -94,26 +94,37 @@ def find_nvcc() -> str:
 
 
 def probe() -> dict[str, dict[str, Any]]:
-    """Run `tresnet_mm.doctor.probe` on this Python's path and read what it says."""
-    root = Path(__file__).resolve().parents[2]
-    paths = [os.path.abspath(path) for path in sys.path]
+    """Run `tresnet_mm.doctor.probe` on this Python's path, again after each step that ends it."""
     modules: dict[str, dict[str, Any]] = {}
-    ended = f'the process took over {SECONDS} s'
+    while True:
+        known = len(modules)
+        said, ended = _probe_once(skip=list(modules))
+        for line in said.splitlines():
+            found = json.loads(line)
+            name = found.pop('name')
+            # A step's first line has its name alone; its second, if there is one, replaces it.
+            modules[name] = found or dict(error=ended)
+        if not ended:
+            return modules
+        if len(modules) == known:
+            raise RuntimeError(f'the probe of the packages does not start: {ended}')
+
+
+def _probe_once(skip: list[str]) -> tuple[str, str]:
+    """What the probe prints, and how it ended, the empty string where it came to its end."""
+    paths = [os.path.abspath(path) for path in sys.path]
+    command = [sys.executable, *(['-S'] if sys.flags.no_site else []), '-m',
+               'tresnet_mm.doctor.probe', json.dumps(paths), json.dumps(skip)]
+    root = Path(__file__).resolve().parents[2]
     try:
-        done = subprocess.run(
-            [sys.executable, *(['-S'] if sys.flags.no_site else []),
-             '-m', 'tresnet_mm.doctor.probe', json.dumps(paths)],
-            cwd=root, capture_output=True, text=True, timeout=SECONDS)
-        said, errors = done.stdout, done.stderr.strip().splitlines()
-        ended = f'it ended the process with status {done.returncode}'
+        done = subprocess.run(command, cwd=root, capture_output=True, text=True, timeout=SECONDS)
     except subprocess.TimeoutExpired as error:
-        said, errors = (error.stdout or b'').decode(errors='replace'), []
-    for line in said.splitlines():
-        found = json.loads(line)
-        modules[found.pop('name')] = found or dict(error=ended)
-    if not modules:
-        raise RuntimeError(f'the probe did not start: {" ".join(errors[-1:]) or ended}')
-    return modules
+        said = error.stdout or b''
+        return (said if isinstance(said, str) else said.decode()), f'it took over {SECONDS} s'
+    if done.returncode == 0:
+        return done.stdout, ''
+    last = done.stderr.strip().splitlines()[-1:]
+    return done.stdout, ': '.join([f'it ended the process with status {done.returncode}', *last])
 
 
 def _run(*command: str) -> str:

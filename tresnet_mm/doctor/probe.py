@@ -1,8 +1,9 @@
 """The child process of the doctor: it imports and runs what the package needs, one after another.
 
-``python -m tresnet_mm.doctor.probe PATHS`` with the parent's ``sys.path`` as JSON. It prints a line
-of JSON before each step and one with what came out: a package that ends the process, as one
-compiled for another torch can, ends only this one, and the parent sees in which step.
+``python -m tresnet_mm.doctor.probe PATHS SKIP`` with the parent's ``sys.path`` and the names of the
+steps to leave out, both as JSON. It prints a line of JSON before each step and one with what came
+out: a package that ends the process, as one compiled for another torch can, ends only this one, and
+the parent sees in which step.
 """
 
 import importlib.util
@@ -75,15 +76,16 @@ STEPS: dict[str, Callable[[], dict[str, Any]]] = {
 
 
 def main() -> None:
-    """Run all steps; what they print themselves goes to stderr."""
+    """Run the steps; what they print themselves goes to stderr."""
     out = os.fdopen(os.dup(1), 'w')
     os.dup2(2, 1)
     sys.path[:] = json.loads(sys.argv[1])
     warnings.simplefilter('ignore')
-    for name, step in STEPS.items():
+    skip = json.loads(sys.argv[2])
+    for name in (name for name in STEPS if name not in skip):
         print(json.dumps(dict(name=name)), file=out, flush=True)
         try:
-            found = step()
+            found = STEPS[name]()
         except (Exception, SystemExit) as error:
             found = dict(error=f'{type(error).__name__}: {error}'.strip(),
                          missing=getattr(error, 'name', None) or '')
