@@ -119,8 +119,9 @@ def _probe_once(skip: list[str]) -> tuple[str, str]:
     try:
         done = subprocess.run(command, cwd=root, capture_output=True, text=True, timeout=SECONDS)
     except subprocess.TimeoutExpired as error:
-        said = error.stdout or b''
-        return (said if isinstance(said, str) else said.decode()), f'it took over {SECONDS} s'
+        said = error.stdout or b''  # bytes on some systems, whatever `text` says
+        text = said.decode(errors='replace') if isinstance(said, bytes) else said
+        return text, f'it took over {SECONDS} s'
     if done.returncode == 0:
         return done.stdout, ''
     last = done.stderr.strip().splitlines()[-1:]
