@@ -46,8 +46,7 @@ TORCH, *MM_INSTALL = [f'{entry.distribution}>={entry.minimum}' for entry in TABL
 # operators. `make env` installs them, and importing the package says what is missing.
 OPTIONAL: dict[str, list[str]] = {}
 for entry in TABLE['OPTIONAL']:
-    minimum = f'>={entry.minimum}' if entry.minimum else ''
-    OPTIONAL.setdefault(entry.extra, []).append(entry.distribution + minimum)
+    OPTIONAL.setdefault(entry.extra, []).append(entry.requirement())
 
 setup(
     name='tresnet_mm',
@@ -61,7 +60,7 @@ setup(
     package_data={'tresnet_mm': ['py.typed']},
     cmdclass={'build_py': BuildWithMim},
     entry_points={'console_scripts': ['tresnet-mm = tresnet_mm.__main__:main']},
-    install_requires=[TORCH, *(entry.distribution for entry in TABLE['DEPENDENCIES'])],
+    install_requires=[TORCH, *(entry.requirement() for entry in TABLE['DEPENDENCIES'])],
     extras_require={
         'mminstall': MM_INSTALL,
         **OPTIONAL,

@@ -45,6 +45,10 @@ class Dependency(NamedTuple):
     purpose: str = ''
     minimum: str = ''
 
+    def requirement(self) -> str:
+        """What pip is told."""
+        return f'{self.distribution}>={self.minimum}' if self.minimum else self.distribution
+
 
 #: The one table of minimum versions.
 REQUIREMENTS = (
@@ -79,7 +83,7 @@ OPTIONAL = (
     Dependency('onnx', 'onnx', 'onnx', 'tresnet-mm export'),
     Dependency('onnxruntime', 'onnxruntime', 'onnx', 'checking and testing exported files'),
     Dependency('onnxscript', 'onnxscript', 'onnx', "tresnet-mm export with torch's new exporter"),
-    Dependency('gradio', 'gradio', 'web', 'tresnet-mm web'),
+    Dependency('gradio', 'gradio', 'web', 'tresnet-mm web', '5'),
 )
 
 

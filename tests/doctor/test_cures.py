@@ -129,9 +129,9 @@ def test_a_broken_optional_package_is_a_problem_and_a_missing_one_is_not():
     assert findings['inplace-abn'].verdict == 'problem'
     assert findings['inplace-abn'].commands == (
         '/e/bin/python -m pip install --no-build-isolation --no-cache-dir --force-reinstall '
-        '--no-deps inplace-abn',)
+        "--no-deps 'inplace-abn>=1.1.0'",)
     assert findings['[web]'].verdict == 'note'
-    assert findings['[web]'].commands == ('/e/bin/python -m pip install gradio',)
+    assert findings['[web]'].commands == ("/e/bin/python -m pip install 'gradio>=5'",)
 
 
 def test_two_opencvs_of_different_versions_are_noted():

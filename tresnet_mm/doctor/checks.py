@@ -159,12 +159,12 @@ def check_optional(machine: Machine) -> Iterator[Finding]:
                   and not machine.works(d.module) and not _waits_for(machine, d.module)]
         for dependency in broken:
             yield problem(dependency.distribution, _why(machine, dependency.module),
-                          cures.extra(machine, [dependency.distribution]))
+                          cures.extra(machine, [dependency]))
         there = ', '.join(d.distribution for d in wanted if d not in (*missing, *broken))
         if missing:
             lacks = '; '.join(f'{d.distribution} ({d.purpose})' for d in missing)
-            yield Finding(f'[{extra}]', 'note', f'missing: {lacks}', tuple(
-                cures.extra(machine, [d.distribution for d in missing])))
+            yield Finding(f'[{extra}]', 'note', f'missing: {lacks}',
+                          tuple(cures.extra(machine, missing)))
         elif there:
             yield Finding(f'[{extra}]', 'ok', there)
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import shlex
 
-from .._requirements import REQUIREMENTS, release
+from .._requirements import REQUIREMENTS, Dependency, release
 from .machine import Machine
 from .wheels import official_page, official_version, onedl_page
 
@@ -123,10 +123,10 @@ def line(machine: Machine) -> list[str]:
     return [pip(machine, 'uninstall', '--yes', *there), *mmcv(bare), pip(machine, 'install', *rest)]
 
 
-def extra(machine: Machine, distributions: list[str]) -> list[str]:
+def extra(machine: Machine, dependencies: list[Dependency]) -> list[str]:
     """Install optional packages; inplace-abn is compiled for torch, as mmcv is."""
-    compiled = ['inplace-abn'] if 'inplace-abn' in distributions else []
-    plain = [name for name in distributions if name not in compiled]
+    compiled = [d.requirement() for d in dependencies if d.module == 'inplace_abn']
+    plain = [d.requirement() for d in dependencies if d.module != 'inplace_abn']
     options = ['--no-build-isolation', '--no-cache-dir', '--force-reinstall', '--no-deps']
     return [pip(machine, 'install', *(options if names is compiled else []), *names)
             for names in (compiled, plain) if names]
