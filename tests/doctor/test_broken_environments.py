@@ -47,7 +47,7 @@ def test_nothing_is_installed(venv):
     text = venv.run('-m', 'tresnet_mm.doctor')
     assert text.returncode == 1 and text.stderr == ''
     assert f'{venv.python} -m ensurepip --upgrade' in text.stdout
-    assert text.stdout.splitlines()[-1] == f'8 problems: {", ".join(found)}, tresnet_mm'
+    assert text.stdout.splitlines()[-1] == f'Problems: {", ".join(found)}, tresnet_mm'
 
 
 @pytest.mark.parametrize('program', [['-m', 'tresnet_mm', 'doctor'], ['tresnet-mm', 'doctor']])

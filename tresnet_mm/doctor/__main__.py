@@ -33,8 +33,7 @@ def report(findings: Sequence[Finding]) -> str:
         for finding in chosen:
             lines += ['', f'  {finding.topic}: {finding.text}',
                       *(f'    {command}' for command in finding.commands)]
-    end = f'{len(problems)} problems: {", ".join(f.topic for f in problems)}' if problems else \
-        'No problem found.'
+    end = f'Problems: {", ".join(f.topic for f in problems)}' if problems else 'No problem found.'
     return '\n'.join([*lines, '', end])
 
 
