@@ -19,9 +19,10 @@ if not runs_the_doctor():  # who is there for environments in which the followin
     from ._mmdet import give_names
     from .backbone_swap import swap_backbone
     from .deploy import fuse
+    from .inference import Inferencer
     from .preflight import preflight
 
     give_names()
 
-    __all__ = ['datasets', 'deploy', 'engine', 'evaluation', 'fuse', 'models', 'preflight',
-               'swap_backbone', 'visualization']
+    __all__ = ['Inferencer', 'datasets', 'deploy', 'engine', 'evaluation', 'fuse', 'models',
+               'preflight', 'swap_backbone', 'visualization']
