@@ -83,7 +83,7 @@ OPTIONAL = (
     Dependency('onnx', 'onnx', 'onnx', 'tresnet-mm export'),
     Dependency('onnxruntime', 'onnxruntime', 'onnx', 'checking and testing exported files'),
     Dependency('onnxscript', 'onnxscript', 'onnx', "tresnet-mm export with torch's new exporter"),
-    Dependency('gradio', 'gradio', 'web', 'tresnet-mm web', '5'),
+    Dependency('gradio', 'gradio', 'web', 'tresnet-mm web', '6.31'),
 )
 
 

@@ -54,6 +54,7 @@ NOT_RUN = {
     'tresnet-mm class-map': 'tests/commands/test_class_map.py',
     'tresnet-mm test CONFIG CHECKPOINT --out scores.npz': 'stands for the step before mistakes',
     'tresnet-mm mistakes': 'tests/commands/test_mistakes.py',
+    'tresnet-mm web': 'a server: tests/web/test_browser.py',
     'tresnet-mm publish': 'tests/commands/test_publish.py',
 }
 

@@ -131,7 +131,7 @@ def test_a_broken_optional_package_is_a_problem_and_a_missing_one_is_not():
         '/e/bin/python -m pip install --no-build-isolation --no-cache-dir --force-reinstall '
         "--no-deps 'inplace-abn>=1.1.0'",)
     assert findings['[web]'].verdict == 'note'
-    assert findings['[web]'].commands == ("/e/bin/python -m pip install 'gradio>=5'",)
+    assert findings['[web]'].commands == ("/e/bin/python -m pip install 'gradio>=6.31'",)
 
 
 def test_two_opencvs_of_different_versions_are_noted():

@@ -13,6 +13,7 @@ COMMANDS = {
     'image-demo': ('image_demo', 'the old name of predict'),
     'class-map': ('class_map', 'draw where on an image the score of a class comes from'),
     'mistakes': ('mistakes', 'sheets of the worst mistakes of a test run, and doubtful labels'),
+    'web': ('web', 'a page in the browser: drop images, move thresholds, see class maps'),
     'swap': ('swap', "put a TResNet in the place of a config's ResNet"),
     'convert': ('convert', "convert a published checkpoint to this package's keys"),
     'publish': ('publish', 'write weights that say what model they are of, and a model card'),

@@ -77,14 +77,8 @@ def draw(image: np.ndarray, maps: ClassMaps, number: int, name: str) -> np.ndarr
     width = min(max(image.shape[1], _SMALLEST_WIDTH), _LARGEST_WIDTH)
     image = mmcv.imrescale(image, width / image.shape[1], interpolation='bicubic')
     heat = maps.on_image(*image.shape[:2])[number]
-    cells = maps.cells[number]
-    if maps.kind == 'logit':
-        low, high = (round(float(v), 1) + 0.0 for v in (cells.min(), cells.max()))  # no -0.0
-        text = f'logit of a cell: {low:+.1f} to {high:+.1f}; red for the class, blue against it'
-    else:
-        text = f'attention: up to {cells.max() * cells.size:.1f} times its mean'
     picture = np.concatenate([image, draw_heat(image, heat)], axis=1)
-    return add_caption(picture, [f'{name} {maps.scores[number]:.2f}', text],
+    return add_caption(picture, [f'{name} {maps.scores[number]:.2f}', maps.explain(number)],
                        max(13, image.shape[1] // 60))
 
 

@@ -46,8 +46,10 @@ def dataset_meta(source: ModelSource, checkpoint: Mapping[str, Any],
         if count != len(classes):
             raise ValueError(f'{where} names {len(classes)} classes, but {key} = {count}')
     palettes = (meta.get('palette') for _, meta in found)
+    palette = next((p for p in palettes if _fits(p, len(classes))), None)
+    # Tuples: mmengine takes a list, which JSON has in their place, for a list of colours.
     return dict(classes=classes,
-                palette=next((p for p in palettes if _fits(p, len(classes))), 'random'))
+                palette='random' if palette is None else [tuple(colour) for colour in palette])
 
 
 def _recorded(checkpoint: Mapping[str, Any]) -> Mapping[str, Any]:

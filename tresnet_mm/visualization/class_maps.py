@@ -47,6 +47,14 @@ class ClassMaps:
         return F.grid_sample(
             cells, grid, padding_mode='border', align_corners=False)[0].numpy()
 
+    def explain(self, number: int) -> str:
+        """What the colours of `draw_heat` mean on one of the maps, in a line."""
+        cells = self.cells[number]
+        if self.kind == 'logit':
+            low, high = (round(float(v), 1) + 0.0 for v in (cells.min(), cells.max()))  # no -0.0
+            return f'logit of a cell: {low:+.1f} to {high:+.1f}; red for the class, blue against it'
+        return f'attention: up to {cells.max() * cells.size:.1f} times its mean'
+
 
 @torch.no_grad()
 def class_maps(model: BaseModel, data: dict[str, Any],

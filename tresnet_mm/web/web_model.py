@@ -1,0 +1,190 @@
+"""A model as the page uses it: an image is run once, and drawn as often as a threshold moves."""
+
+from __future__ import annotations
+
+import os
+import re
+from dataclasses import dataclass, replace
+from threading import Lock
+from typing import Any
+
+import mmcv
+import numpy as np
+import torch.nn.functional as F
+from mmengine.logging import print_log
+from mmengine.structures import BaseDataElement
+
+from ..inference.image_sources import ImageSource
+from ..inference.inferencer import Inferencer
+from ..inference.results import Decision
+from ..visualization import ClassMaps, class_maps, draw_heat
+
+#: Pixels of the longer side of what is kept and drawn of an image.
+LARGEST_SIDE = 1280
+_SMALLEST_MAP = 400
+
+
+class BadImage(ValueError):
+    """An image of a visitor that has no result; the message is for the visitor."""
+
+
+@dataclass
+class Finding:
+    """An image, and what a model says of it.
+
+    Attributes:
+        name: What the visitor calls the file.
+        path: Where it is.
+        size: Width and height of the image as it was read, in pixels.
+        pixels: uint8, BGR (h, w, 3) or grey (h, w), its longer side at most `LARGEST_SIDE`.
+        sample: The model's, on the CPU; its boxes are in pixels of ``pixels``.
+        data: The model's input, for the class maps.
+        maps: Those of all classes, once one was asked for.
+    """
+
+    name: str
+    path: str
+    size: tuple[int, int]
+    pixels: np.ndarray
+    sample: BaseDataElement
+    data: dict[str, Any]
+    maps: ClassMaps | None = None
+
+
+class WebModel:
+    """A model that several visitors use, one at a time.
+
+    It is tried on a black image at once: what it gives tells what the page has to offer.
+
+    Args:
+        name: What visitors call it.
+        inferencer: The model.
+        max_pixels: The largest image it reads, in pixels.
+
+    Attributes:
+        has_boxes, has_labels, has_maps (bool): What it gives.
+
+    Raises:
+        ValueError: It gives neither boxes nor labels, or what is no number.
+    """
+
+    def __init__(self, name: str, inferencer: Inferencer, max_pixels: int) -> None:
+        self.name = name
+        self.inferencer = inferencer
+        self.classes = inferencer.classes
+        self._lock = Lock()
+        inferencer.loader.files.max_pixels = max_pixels
+        black = ImageSource(np.zeros((64, 64, 3), np.uint8), 0)
+        pixels, data, sample = self._run(black)
+        inferencer.postprocess(black, pixels, sample, self.decision(0.))
+        self.has_boxes = 'pred_instances' in sample
+        self.has_labels = 'pred_scores' in sample
+        try:
+            self._maps(data)
+        except (TypeError, NotImplementedError):
+            self.has_maps = False
+        else:
+            self.has_maps = True
+
+    @property
+    def common_threshold(self) -> float | None:
+        """The threshold of all labels; None where they have different ones."""
+        first, *others = self.inferencer.thresholds.tolist()
+        return None if any(other != first for other in others) else first
+
+    def decision(self, boxes_above: float, labels_above: float | None = None) -> Decision:
+        """Which boxes and labels are results; None takes the model's own thresholds of labels."""
+        own = self.inferencer.thresholds
+        return Decision(boxes_above,
+                        own if labels_above is None else np.full_like(own, labels_above))
+
+    def find(self, path: str, name: str) -> Finding:
+        """Run the model on an image file.
+
+        Raises:
+            BadImage: The image cannot be read or is too large, or the model cannot run on it.
+        """
+        source = ImageSource(path, 0)
+        try:
+            with self._lock:
+                pixels, data, sample = self._run(source)
+        except (OSError, ValueError) as error:
+            raise BadImage(_for_visitors(error, source, name)) from error
+        except Exception as error:  # such as too little memory: nothing that a visitor should read
+            print_log(f'{self.name} failed on {source.name}: {type(error).__name__}: {error}',
+                      'current', 40)
+            raise BadImage(f'{name!r} has no result: the model failed on it') from error
+        height, width = pixels.shape[:2]
+        return Finding(name, path, (width, height), *_shrink(pixels, sample), data)
+
+    def describe(self, finding: Finding, decision: Decision) -> dict[str, Any]:
+        """The results as `Inferencer` gives them, boxes in pixels of the image as it was read."""
+        result = self.inferencer.postprocess(
+            ImageSource(finding.path, 0), finding.pixels, finding.sample, decision)
+        across = finding.size[0] / finding.pixels.shape[1]
+        down = finding.size[1] / finding.pixels.shape[0]
+        for box in result.get('boxes', ()):
+            left, top, right, bottom = box['bbox']
+            box['bbox'] = [left * across, top * down, right * across, bottom * down]
+        return dict(result, width=finding.size[0], height=finding.size[1])
+
+    def draw(self, finding: Finding, decision: Decision) -> np.ndarray:
+        """The picture of the results, uint8 (height, width, 3) in RGB."""
+        with self._lock:  # the visualizer has one canvas
+            return self.inferencer.visualize(finding.pixels, finding.sample, decision)
+
+    def draw_map(self, finding: Finding, number: int) -> tuple[np.ndarray, str]:
+        """The map of a class over the image, uint8 (h, w, 3) in RGB, and what it says in a line.
+
+        Raises:
+            IndexError: There is no such class.
+            TypeError: The model has no maps.
+        """
+        if not 0 <= number < len(self.classes):
+            raise IndexError(f'class {number}, but there are {len(self.classes)}')
+        if finding.maps is None:
+            with self._lock:
+                finding.maps = self._maps(finding.data)
+        one = replace(finding.maps, cells=finding.maps.cells[number:number + 1],
+                      scores=finding.maps.scores[number:number + 1])
+        image = finding.pixels
+        image = mmcv.gray2rgb(image) if image.ndim == 2 else mmcv.bgr2rgb(image)
+        scale = max(1, _SMALLEST_MAP / max(image.shape[:2]))
+        image = mmcv.imrescale(image, scale, interpolation='bicubic')
+        return draw_heat(image, one.on_image(*image.shape[:2])[0]), one.explain(0)
+
+    def _run(self, source: ImageSource) -> tuple[np.ndarray, dict[str, Any], BaseDataElement]:
+        (batch,) = self.inferencer.preprocess([source], 1, False)
+        (sample,) = self.inferencer.forward(batch)
+        ((_, pixels, data),) = batch
+        return pixels, data, sample
+
+    def _maps(self, data: dict[str, Any]) -> ClassMaps:
+        return class_maps(self.inferencer.model, self.inferencer.collate_fn([data]))[0]
+
+
+def _shrink(pixels: np.ndarray, sample: BaseDataElement) -> tuple[np.ndarray, BaseDataElement]:
+    """An image of a bearable size, and its boxes and masks in the pixels of that."""
+    pixels = pixels.clip(0, 255).astype(np.uint8)
+    height, width = pixels.shape[:2]
+    if max(height, width) <= LARGEST_SIDE:
+        return pixels, sample
+    small = mmcv.imrescale(pixels, LARGEST_SIDE / max(height, width), interpolation='area')
+    sample = sample.clone()
+    if 'pred_instances' in sample:
+        instances = sample.pred_instances.clone()
+        across, down = small.shape[1] / width, small.shape[0] / height
+        instances.bboxes = instances.bboxes * instances.bboxes.new_tensor([across, down] * 2)
+        if 'masks' in instances:
+            masks = instances.masks[:, None].float()
+            instances.masks = F.interpolate(masks, small.shape[:2])[:, 0] > 0.5
+        sample.pred_instances = instances
+    return small, sample
+
+
+def _for_visitors(error: Exception, source: ImageSource, name: str) -> str:
+    """What is wrong with an image, by its visitor's name and without a path of this machine."""
+    text = str(error).replace(f'image {source.name}', repr(name))
+    text = re.sub(r': \w+Error: ', ': ', text)
+    folder = os.path.dirname(source.path or '')
+    return f'{name!r} cannot be read' if folder and folder in text else text
