@@ -13,10 +13,12 @@ import argparse
 import os
 import signal
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 
 from ..inference import Inferencer
+from ..web.own_folder import own_folder
 from ..web.web_model import WebModel
 from .command_line import command, make_parser
 
@@ -62,25 +64,34 @@ def names_of(models: Sequence[str]) -> list[str]:
 def main(argv: Sequence[str] | None = None) -> None:
     """Load the models and serve the page until interrupted."""
     args = parse_args(argv)
-    try:
-        from ..web.server import Limits, serve  # gradio is an extra, and slow to import
-    except ModuleNotFoundError as error:
-        if error.name != 'gradio':
-            raise
-        raise ValueError('the page needs gradio, which is not installed; run: '
-                         "pip install 'tresnet_mm[web]'") from error
-    limits = Limits(args.max_mb, args.max_pixels)
     pairs = [split_model(text) for text in args.models]
-    models = [WebModel(name, Inferencer(model, weights, args.device, show_progress=False),
-                       limits.max_pixels)
-              for name, (model, weights) in zip(
-                  names_of([model for model, _ in pairs]), pairs, strict=True)]
-    # An end by other programs is as tidy as one by Ctrl+C: what visitors uploaded is removed.
-    signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))
+    names = names_of([model for model, _ in pairs])
+    with _tidy_end(), own_folder() as folder:
+        try:
+            from ..web.server import Limits, serve  # gradio is an extra, and slow to import
+        except ModuleNotFoundError as error:
+            if error.name != 'gradio':
+                raise
+            raise ValueError('the page needs gradio, which is not installed; run: '
+                             "pip install 'tresnet_mm[web]'") from error
+        limits = Limits(args.max_mb, args.max_pixels)
+        models = [WebModel(name, Inferencer(model, weights, args.device, show_progress=False),
+                           limits.max_pixels)
+                  for name, (model, weights) in zip(names, pairs, strict=True)]
+        try:
+            serve(models, folder, args.host, args.port, limits, _announce)
+        except KeyboardInterrupt:
+            print()
+
+
+@contextmanager
+def _tidy_end() -> Iterator[None]:
+    """Have other programs end this one as Ctrl+C does: what visitors uploaded is removed."""
+    before = signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))
     try:
-        serve(models, args.host, args.port, limits, _announce)
-    except KeyboardInterrupt:
-        print()
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, before)
 
 
 def _announce(address: str) -> None:

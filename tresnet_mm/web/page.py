@@ -83,7 +83,10 @@ class Page:
                     map_text = _text(visible=False, elem_id='map-text')
                     results = _text(elem_id='results')
             drawn, maps = [pictures, results], [map_class, map_picture, map_text]
-            hidden: dict[str, Any] = dict(api_visibility='private')
+            # One after the other in the order they were asked for, so that no older picture comes
+            # after a newer one, and the last wish is heard.
+            hidden: dict[str, Any] = dict(api_visibility='private', concurrency_id='page',
+                                          concurrency_limit=1, trigger_mode='always_last')
             model.input(self.choose_model, [model], controls, **hidden).then(
                 self.take, [session, model, files, *controls],
                 [session, left_out, *drawn, *maps], **hidden)
@@ -91,7 +94,7 @@ class Page:
                          [session, left_out, *drawn, *maps], **hidden)
             for control in controls:
                 control.input(self.redraw, [session, *controls], drawn, show_progress='hidden',
-                              trigger_mode='always_last', **hidden)
+                              **hidden)
             controls[-1].input(lambda own: gr.update(visible=not own), [controls[-1]],
                                [controls[1]], show_progress='hidden', **hidden)
             pictures.select(self.select, [session, *controls, map_class],

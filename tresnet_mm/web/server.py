@@ -1,15 +1,13 @@
-"""The page's server: on loopback unless told otherwise, its files in a folder of its own."""
+"""The page's server: on loopback unless told otherwise."""
 
 from __future__ import annotations
 
-import os
+import logging
 import socket
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from ipaddress import ip_address
 from pathlib import Path
-from tempfile import TemporaryDirectory
 
 import fastapi
 import gradio as gr
@@ -37,12 +35,13 @@ class Limits:
                 raise ValueError(f'{name} must be above 0, got {getattr(self, name)}')
 
 
-def serve(models: Sequence[WebModel], host: str = '127.0.0.1', port: int = 7860,
+def serve(models: Sequence[WebModel], folder: Path, host: str = '127.0.0.1', port: int = 7860,
           limits: Limits | None = None, announce: Callable[[str], None] = print) -> None:
     """Serve the page until the process is interrupted.
 
     Args:
         models: With different names.
+        folder: Of `own_folder`.
         host: Address to listen on; the default cannot be reached from other machines.
         port: 0 takes a free one.
         limits: Of what is uploaded; None takes the defaults.
@@ -51,14 +50,21 @@ def serve(models: Sequence[WebModel], host: str = '127.0.0.1', port: int = 7860,
     Raises:
         OSError: This address or port cannot be had.
     """
-    with _listen(host, port) as listening, _own_folder() as folder:
+    with _listen(host, port) as listening:
         app = make_app(models, folder, host, limits or Limits())
-        # Open pages hold connections that no page closes, so the end does not wait for them.
-        server = uvicorn.Server(uvicorn.Config(
+        server = _Server(uvicorn.Config(
             app, log_level='warning', server_header=False, timeout_graceful_shutdown=1))
         shown = f'[{host}]' if ':' in host else host
         announce(f'http://{shown}:{listening.getsockname()[1]}')
         server.run(sockets=[listening])
+
+
+class _Server(uvicorn.Server):
+    """Ends though pages are open, whose connections are never idle, and without a word on that."""
+
+    async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+        logging.getLogger('uvicorn.error').setLevel(logging.CRITICAL)
+        await super().shutdown(sockets)
 
 
 def make_app(models: Sequence[WebModel], folder: Path, host: str, limits: Limits) -> Door:
@@ -66,7 +72,7 @@ def make_app(models: Sequence[WebModel], folder: Path, host: str, limits: Limits
 
     Args:
         models: With different names.
-        folder: What is uploaded and drawn; gradio has to know it as ``GRADIO_TEMP_DIR`` already.
+        folder: Of `own_folder`.
         host: The address it listens on.
         limits: Of what is uploaded.
     """
@@ -79,25 +85,6 @@ def make_app(models: Sequence[WebModel], folder: Path, host: str, limits: Limits
         show_error=False, max_file_size=max_bytes, footer_links=[], run_history=False,
         enable_monitoring=False, ssr_mode=False, pwa=False, mcp_server=False, **page.style())
     return Door(app, folder, MAX_IMAGES * (max_bytes + 1000), _names_of(host))
-
-
-@contextmanager
-def _own_folder() -> Iterator[Path]:
-    """A folder that only this user can open, for gradio's files, gone at the end.
-
-    gradio's other settings come from this package alone, not from the environment.
-    """
-    kept = {name: os.environ.pop(name) for name in list(os.environ) if name.startswith('GRADIO_')}
-    with TemporaryDirectory(prefix='tresnet_mm_web_') as name:
-        folder = Path(name).resolve()
-        os.environ.update(GRADIO_TEMP_DIR=str(folder), GRADIO_EXAMPLES_CACHE=str(folder),
-                          GRADIO_ANALYTICS_ENABLED='False')
-        try:
-            yield folder
-        finally:
-            for name in ('GRADIO_TEMP_DIR', 'GRADIO_EXAMPLES_CACHE', 'GRADIO_ANALYTICS_ENABLED'):
-                del os.environ[name]
-            os.environ.update(kept)
 
 
 def _listen(host: str, port: int) -> socket.socket:

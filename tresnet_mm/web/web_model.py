@@ -15,7 +15,7 @@ from mmengine.logging import print_log
 from mmengine.structures import BaseDataElement
 
 from ..inference.image_sources import ImageSource
-from ..inference.inferencer import Inferencer
+from ..inference.inferencer import Inferencer, Prepared
 from ..inference.results import Decision
 from ..visualization import ClassMaps, class_maps, draw_heat
 
@@ -34,21 +34,23 @@ class Finding:
 
     Attributes:
         name: What the visitor calls the file.
-        path: Where it is.
         size: Width and height of the image as it was read, in pixels.
-        pixels: uint8, BGR (h, w, 3) or grey (h, w), its longer side at most `LARGEST_SIDE`.
-        sample: The model's, on the CPU; its boxes are in pixels of ``pixels``.
-        data: The model's input, for the class maps.
+        image: Its ``pixels`` are uint8, BGR (h, w, 3) or grey (h, w), the longer side at most
+            `LARGEST_SIDE`; its ``data`` are for the class maps.
+        sample: The model's, on the CPU; its boxes are in those pixels.
         maps: Those of all classes, once one was asked for.
     """
 
     name: str
-    path: str
     size: tuple[int, int]
-    pixels: np.ndarray
+    image: Prepared
     sample: BaseDataElement
-    data: dict[str, Any]
     maps: ClassMaps | None = None
+
+    @property
+    def path(self) -> str | None:
+        """Where the file is."""
+        return self.image.source.path
 
 
 class WebModel:
@@ -75,12 +77,12 @@ class WebModel:
         self._lock = Lock()
         inferencer.loader.files.max_pixels = max_pixels
         black = ImageSource(np.zeros((64, 64, 3), np.uint8), 0)
-        pixels, data, sample = self._run(black)
-        inferencer.postprocess(black, pixels, sample, self.decision(0.))
+        image, sample = self._run(black)
+        inferencer.postprocess(image, sample, self.decision(0.))
         self.has_boxes = 'pred_instances' in sample
         self.has_labels = 'pred_scores' in sample
         try:
-            self._maps(data)
+            self._maps(image)
         except (TypeError, NotImplementedError):
             self.has_maps = False
         else:
@@ -107,22 +109,22 @@ class WebModel:
         source = ImageSource(path, 0)
         try:
             with self._lock:
-                pixels, data, sample = self._run(source)
+                image, sample = self._run(source)
         except (OSError, ValueError) as error:
             raise BadImage(_for_visitors(error, source, name)) from error
         except Exception as error:  # such as too little memory: nothing that a visitor should read
             print_log(f'{self.name} failed on {source.name}: {type(error).__name__}: {error}',
                       'current', 40)
             raise BadImage(f'{name!r} has no result: the model failed on it') from error
-        height, width = pixels.shape[:2]
-        return Finding(name, path, (width, height), *_shrink(pixels, sample), data)
+        height, width = image.pixels.shape[:2]
+        pixels, sample = _shrink(image.pixels, sample)
+        return Finding(name, (width, height), image._replace(pixels=pixels), sample)
 
     def describe(self, finding: Finding, decision: Decision) -> dict[str, Any]:
         """The results as `Inferencer` gives them, boxes in pixels of the image as it was read."""
-        result = self.inferencer.postprocess(
-            ImageSource(finding.path, 0), finding.pixels, finding.sample, decision)
-        across = finding.size[0] / finding.pixels.shape[1]
-        down = finding.size[1] / finding.pixels.shape[0]
+        result = self.inferencer.postprocess(finding.image, finding.sample, decision)
+        height, width = finding.image.pixels.shape[:2]
+        across, down = finding.size[0] / width, finding.size[1] / height
         for box in result.get('boxes', ()):
             left, top, right, bottom = box['bbox']
             box['bbox'] = [left * across, top * down, right * across, bottom * down]
@@ -131,7 +133,7 @@ class WebModel:
     def draw(self, finding: Finding, decision: Decision) -> np.ndarray:
         """The picture of the results, uint8 (height, width, 3) in RGB."""
         with self._lock:  # the visualizer has one canvas
-            return self.inferencer.visualize(finding.pixels, finding.sample, decision)
+            return self.inferencer.visualize(finding.image, finding.sample, decision)
 
     def draw_map(self, finding: Finding, number: int) -> tuple[np.ndarray, str]:
         """The map of a class over the image, uint8 (h, w, 3) in RGB, and what it says in a line.
@@ -144,23 +146,22 @@ class WebModel:
             raise IndexError(f'class {number}, but there are {len(self.classes)}')
         if finding.maps is None:
             with self._lock:
-                finding.maps = self._maps(finding.data)
+                finding.maps = self._maps(finding.image)
         one = replace(finding.maps, cells=finding.maps.cells[number:number + 1],
                       scores=finding.maps.scores[number:number + 1])
-        image = finding.pixels
+        image = finding.image.pixels
         image = mmcv.gray2rgb(image) if image.ndim == 2 else mmcv.bgr2rgb(image)
         scale = max(1, _SMALLEST_MAP / max(image.shape[:2]))
         image = mmcv.imrescale(image, scale, interpolation='bicubic')
         return draw_heat(image, one.on_image(*image.shape[:2])[0]), one.explain(0)
 
-    def _run(self, source: ImageSource) -> tuple[np.ndarray, dict[str, Any], BaseDataElement]:
+    def _run(self, source: ImageSource) -> tuple[Prepared, BaseDataElement]:
         (batch,) = self.inferencer.preprocess([source], 1, False)
         (sample,) = self.inferencer.forward(batch)
-        ((_, pixels, data),) = batch
-        return pixels, data, sample
+        return batch[0], sample
 
-    def _maps(self, data: dict[str, Any]) -> ClassMaps:
-        return class_maps(self.inferencer.model, self.inferencer.collate_fn([data]))[0]
+    def _maps(self, image: Prepared) -> ClassMaps:
+        return class_maps(self.inferencer.model, self.inferencer.collate_fn([image.data]))[0]
 
 
 def _shrink(pixels: np.ndarray, sample: BaseDataElement) -> tuple[np.ndarray, BaseDataElement]:
@@ -186,5 +187,4 @@ def _for_visitors(error: Exception, source: ImageSource, name: str) -> str:
     """What is wrong with an image, by its visitor's name and without a path of this machine."""
     text = str(error).replace(f'image {source.name}', repr(name))
     text = re.sub(r': \w+Error: ', ': ', text)
-    folder = os.path.dirname(source.path or '')
-    return f'{name!r} cannot be read' if folder and folder in text else text
+    return f'{name!r} cannot be read' if os.sep in text else text  # a path in whatever form
