@@ -50,3 +50,12 @@ def test_mistakes(argv, words, capsys):
     with pytest.raises(SystemExit) as stop:
         main(['web', *argv])
     assert stop.value.code == 2 and words in capsys.readouterr().err.splitlines()[-1]
+
+
+def test_the_page_of_the_docs_has_all_options(repo_root, capsys):
+    page = (repo_root / 'docs/web.md').read_text()
+    with pytest.raises(SystemExit):
+        main(['web', '--help'])
+    options = {word.strip('[],') for word in capsys.readouterr().out.split()
+               if word.startswith('--')} - {'--help', '--debug'}
+    assert len(options) == 5 and not [option for option in options if f'`{option}`' not in page]

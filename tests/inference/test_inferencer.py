@@ -347,3 +347,16 @@ def test_masks_are_cocos_run_lengths():
 def test_what_is_no_result_is_refused(wrong, message):
     with pytest.raises(ValueError, match=message):
         describe(wrong, ('a', 'b'), HALF)
+
+
+def test_colours_from_a_file_are_drawn(trained, photos, tmp_path):
+    """JSON and checkpoints of runs have lists for them, which mmdet takes for several colours."""
+    config_file, weights = trained['joint']
+    palette = [[200, 0, 0], [0, 200, 0], [0, 0, 200]]
+    file = tmp_path / 'coloured.pth'
+    torch.save(dict(torch.load(weights, weights_only=True), meta=dict(
+        dataset_meta=dict(classes=CLASSES, palette=palette))), file)
+    inferencer = Inferencer(str(config_file), str(file), device='cpu', show_progress=False)
+    assert inferencer.dataset_meta['palette'] == list(map(tuple, palette))
+    [result] = inferencer(str(photos[0]), tmp_path, score_thr=0)
+    assert result['boxes'] and (tmp_path / f'vis/{photos[0].stem}.jpg').is_file()

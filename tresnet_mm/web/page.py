@@ -17,7 +17,8 @@ _BOXES_ABOVE = 0.3
 _CSS = """
 .left-out { border-left: 4px solid #dc2626; padding: 0 0.75em; overflow-wrap: anywhere; }
 .left-out p { margin: 0.25em 0; }
-.results { width: 100%; border: 0 !important; font-variant-numeric: tabular-nums; }
+.results, .results thead, .results tbody, .results tr { border: 0 !important; }
+.results { width: 100%; font-variant-numeric: tabular-nums; }
 .results caption { text-align: left; font-weight: 600; overflow-wrap: anywhere; }
 .results th, .results td { padding: 0.15em 0.75em 0.15em 0 !important; text-align: left;
   border: 0 !important; border-bottom: 1px solid var(--border-color-primary) !important; }
