@@ -2,6 +2,7 @@
 
 Examples:
     tresnet-mm swap mmdet::atss/atss_r50_fpn_1x_coco.py --arch m
+    tresnet-mm swap mmseg::pspnet/pspnet_r50-d8_4xb2-40k_cityscapes-512x1024.py -o psp_tresnet_m.py
     tresnet-mm swap configs/mine.py --arch l -o configs/mine_tresnet_l.py
 """
 from __future__ import annotations
@@ -14,7 +15,7 @@ from typing import Any
 
 from mmengine.config import Config
 
-from ..backbone_swap import custom_imports, plan_swap
+from ..backbone_swap import plan_swap
 from ..config_tree import parts
 from ..models import ARCHS
 from .command_line import errors_in_one_line, make_parser
@@ -48,7 +49,7 @@ def child_config(name: str, arch: str, out: Path | None = None) -> str:
     lines = [f'# {path.stem} with TResNet-{arch.upper()} as its backbone.']
     lines += [f'# Dropped, since only ResNet has it: {option}' for option in swap.dropped]
     lines += [f'# Note: {note}.' for note in swap.notes]
-    changes: dict[str, Any] = dict(custom_imports=custom_imports(cfg), model=swap.model)
+    changes = swap.changes(cfg)
     if cfg.get('load_from'):
         changes['load_from'] = None
     body = [f'{key} = {render(value, 0)}' for key, value in changes.items()]
@@ -57,7 +58,10 @@ def child_config(name: str, arch: str, out: Path | None = None) -> str:
 
 def render(value: Any, indent: int) -> str:
     """Write a value as configs do, ``dict(...)`` and ``[...]``, on one line where it fits."""
-    if isinstance(value, dict):
+    if isinstance(value, dict) and not all(str(key).isidentifier() for key in value):
+        before, after = '{', '}'
+        items = [(f'{key!r}: ', item) for key, item in value.items()]
+    elif isinstance(value, dict):
         before, after = 'dict(', ')'
         items = [(f'{key}=', item) for key, item in value.items()]
     elif isinstance(value, list):
