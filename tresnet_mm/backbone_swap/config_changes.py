@@ -1,5 +1,4 @@
-"""Two versions of a part of a config, and what a child config writes to get from one to the other.
-"""
+"""Two versions of a part of a config, and what a child config writes for the difference."""
 
 from typing import Any
 

@@ -18,7 +18,7 @@ def unit_rgb(preprocessor: dict[str, Any]) -> dict[str, Any]:
         preprocessor: Its config, with a ``mean``. One of other than three channels keeps their
             order.
     """
-    settings = copy.deepcopy(UNIT_RGB)
+    settings: dict[str, Any] = copy.deepcopy(UNIT_RGB)
     channels = len(preprocessor['mean'])
     if channels != len(settings['mean']):
         return dict(mean=[0] * channels, std=[255] * channels)

@@ -102,11 +102,10 @@ def _behind(neck: dict[str, Any], maps: Maps) -> Maps:
 
 def _follow(node: dict[str, Any], maps: Maps, where: str) -> None:
     """Change the channels that a module reads."""
-    for key, index in CHANNELS.items():
+    for key, which in CHANNELS.items():
         value = node.get(key)
         if maps and value:
-            if isinstance(index, str):
-                index = node.get(index)
+            index = node.get(which) if isinstance(which, str) else which
             node[key] = _followed(value, index, maps, join(where, key))
 
 
