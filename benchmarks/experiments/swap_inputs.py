@@ -8,6 +8,7 @@ from typing import Any
 import torch
 from mmengine.config import Config
 
+from tresnet_mm._compat import faster_coco_metric
 from tresnet_mm.config_tree import parts, type_name
 
 BATCH = 2
@@ -25,7 +26,15 @@ def mmdet_inputs(cfg: Config, size: int) -> dict[str, Any]:
 
 
 def mmrotate_inputs(cfg: Config, size: int) -> dict[str, Any]:
-    """Images with rotated boxes, of the model's number of classes."""
+    """Images with rotated boxes, of the model's number of classes.
+
+    Of mmrotate's releases 1.x only OneDL's runs on Python 3.10. It takes a name from mmdet that
+    OpenMMLab's own lacks, which would be its environment here: OneDL's mmdet comes without the
+    torchvision that mmrotate needs.
+    """
+    import mmdet.evaluation
+    if not hasattr(mmdet.evaluation, 'FasterCocoMetric'):
+        mmdet.evaluation.FasterCocoMetric = faster_coco_metric()
     from mmrotate.testing import demo_mm_inputs
     return demo_mm_inputs(BATCH, [[3, size, size]] * BATCH, num_classes=_classes(cfg),
                           use_box_type=True)
@@ -52,7 +61,7 @@ def mmpretrain_inputs(cfg: Config, size: int) -> dict[str, Any]:
     from mmpretrain.structures import DataSample
     if type_name(cfg.model.get('type')) not in ('ImageClassifier', 'ImageToImageRetriever'):
         views = sum(cfg.model.get('head', {}).get('loss', {}).get('num_crops', [2]))
-        return dict(inputs=[_images(size) for _ in range(views)],
+        return dict(inputs=[torch.stack(_images(size)) for _ in range(views)],
                     data_samples=[DataSample() for _ in range(BATCH)])
     several = any('MultiLabel' in type_name(node.get('type')) or 'CSRA' in type_name(
         node.get('type')) for _, node in parts(cfg.model))
