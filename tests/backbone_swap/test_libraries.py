@@ -24,7 +24,7 @@ SAMPLE = [
     ('mmpretrain', 'arcface', 'm'),
 ]
 CHILDREN = [
-    'mmseg::ocrnet/ocrnet_r50-d8_4xb2-40k_cityscapes-512x1024.py',
+    'mmseg::ocrnet/ocrnet_r101-d8_4xb2-40k_cityscapes-512x1024.py',
     'mmseg::bisenetv1/bisenetv1_r18-d32_4xb4-160k_cityscapes-1024x1024.py',
     'mmpretrain::resnet/resnet50_8xb32_in1k.py',
     'mmrotate::rotated_fcos/rotated-fcos-le90_r50_fpn_1x_dota.py',
