@@ -9,8 +9,8 @@ from mmengine.registry import MODELS, DefaultScope
 from benchmarks.experiments import swap_report
 from tests.lines import needs_package
 from tresnet_mm import swap_backbone
-from tresnet_mm.commands.config_files import find_config
 from tresnet_mm.commands.swap import base_name, child_config
+from tresnet_mm.config_files import find_config
 
 #: What a swap has to get right, each in one config: library, folder, arch.
 SAMPLE = [

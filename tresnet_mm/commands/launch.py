@@ -2,15 +2,19 @@
 from __future__ import annotations
 
 import argparse
+import contextlib
 import os
+import socket
+import struct
+import sys
 from pathlib import Path
 
 import torch
 from mmengine.config import Config, DictAction
 
-from ..checkpoint import SCHEME, fetch
+from ..checkpoint import HUB_SCHEMES, fetch
+from ..config_files import read_config
 from ..config_tree import dataset_parts, other_folder, parts, type_name
-from .config_files import read_config
 
 CONFIG_HELP = ('config file, package::path, or the name of a config of this package, such as '
                'fcos_tresnet_m')
@@ -53,13 +57,13 @@ def load_config(args: argparse.Namespace) -> Config:
 
 
 def check_checkpoint(path: str) -> None:
-    """See that a checkpoint can be had; a ``tresnet://`` one is downloaded, other URLs left alone.
+    """See that a checkpoint can be had; one of the hub is downloaded, other URLs left alone.
 
     Raises:
         FileNotFoundError: If it is not there, or not in the cache and cannot be downloaded.
-        ValueError: If there is no ``tresnet://`` checkpoint of that name.
+        ValueError: If there is no ``tresnet://`` checkpoint of that name, or no one ``hf://`` file.
     """
-    if path.startswith(SCHEME):
+    if path.startswith(HUB_SCHEMES):
         fetch(path)
     elif '://' not in path and not Path(path).is_file():
         raise FileNotFoundError(f'checkpoint {path} does not exist')
@@ -123,4 +127,48 @@ def set_up_processes(cfg: Config, local_rank: int) -> None:
         type='MMDistributedDataParallel', broadcast_buffers=False,
         find_unused_parameters=cfg.get('find_unused_parameters', False))
     cfg.model_wrapper_cfg = dict(wrapper, device_ids=None)
+    name_interface()
     torch.distributed.init_process_group('gloo')
+
+
+def name_interface() -> None:
+    """Tell gloo by which network interface the machine of rank 0 is reached.
+
+    It takes the address that the host's own name has, which on Debian is the loopback's: the
+    processes of one machine fail to connect, and those of another wait for them for ever.
+    """
+    address = os.environ.get('MASTER_ADDR')
+    several = os.environ.get('WORLD_SIZE') != os.environ.get('LOCAL_WORLD_SIZE')
+    if 'GLOO_SOCKET_IFNAME' in os.environ or not address or not several:
+        return
+    with contextlib.suppress(OSError):  # then gloo's own choice holds
+        name = interface_to(address)
+        if name:
+            os.environ['GLOO_SOCKET_IFNAME'] = name
+
+
+def interface_to(address: str) -> str | None:
+    """The network interface of this machine that packets to an address leave by.
+
+    None where that cannot be told (IPv6, or not Linux). Nothing is sent.
+
+    Raises:
+        OSError: There is no such host, or no way to it.
+    """
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as probe:
+        probe.connect((address, 9))
+        own = probe.getsockname()[0]
+        # The machine of rank 0 itself is reached by loopback, and others reach it by its address.
+        own = socket.gethostbyname(address) if own.startswith('127.') else own
+        if sys.platform != 'linux':
+            return None
+        import fcntl
+        for _, name in socket.if_nameindex():
+            request = struct.pack('256s', name.encode()[:15])
+            try:
+                answer = fcntl.ioctl(probe.fileno(), 0x8915, request)  # SIOCGIFADDR
+            except OSError:  # an interface without an address
+                continue
+            if socket.inet_ntoa(answer[20:24]) == own:
+                return name
+    return None

@@ -18,10 +18,10 @@ from mmengine.config.utils import MODULE2PACKAGE
 from mmengine.utils import is_installed
 
 from ..backbone_swap import plan_swap
+from ..config_files import find_config
 from ..config_tree import parts
 from ..models import ARCHS
 from .command_line import errors_in_one_line, make_parser
-from .config_files import find_config
 from .launch import CONFIG_HELP
 
 

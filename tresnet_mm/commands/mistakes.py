@@ -1,0 +1,174 @@
+"""Pictures and lists of the worst mistakes of a test run, and of labels that may be wrong.
+
+RESULTS is what ``tresnet-mm test --out`` wrote: .npz of a model of image labels, .bbox.json of a
+detector. Every sheet of pictures (.png) has a list beside it (.json); docs/seeing.md says what is
+on each.
+
+Examples:
+    tresnet-mm test CONFIG CHECKPOINT --out scores.npz
+    tresnet-mm mistakes CONFIG scores.npz --out-dir mistakes
+
+    tresnet-mm test CONFIG CHECKPOINT --out coco.json
+    tresnet-mm mistakes CONFIG coco.bbox.json --out-dir mistakes
+"""
+from __future__ import annotations
+
+import argparse
+import contextlib
+import io
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from mmengine.config import Config, DictAction
+from mmengine.registry import DATASETS, init_default_scope
+
+from ..config_tree import dataset_parts, parts, type_name
+from ..datasets.annotations import coco_values, parse_json, read_coco, read_text
+from ..evaluation import load_thresholds
+from ..evaluation.renumbered_coco import RenumberedCOCO
+from ..visualization import find_box_mistakes, write_box_sheets, write_label_sheets
+from ..visualization.label_mistakes import CROSS_ENTROPY
+from ..visualization.sheet_writer import SheetWriter
+from . import launch
+from .command_line import errors_in_one_line, make_parser
+
+#: What a prediction has, with its judge and what is right.
+_FIELDS: dict[str, tuple[Callable, str]] = {
+    'image_id': (coco_values.are_ids, 'an integer or text'),
+    'category_id': (coco_values.are_ids, 'an integer or text'),
+    'bbox': (coco_values.are_boxes, 'four finite numbers x, y, w, h'),
+    'score': (coco_values.are_numbers, 'a finite number'),
+}
+
+
+def parse_args(argv: Sequence[str] | None = None) -> argparse.Namespace:
+    """The command line."""
+    parser = make_parser('mistakes', __doc__)
+    parser.add_argument('config', help=launch.CONFIG_HELP)
+    parser.add_argument('results', type=Path, help='.npz or .bbox.json of tresnet-mm test --out')
+    parser.add_argument('--out-dir', type=Path, default=Path('mistakes'),
+                        help='folder of the pictures and lists (default: %(default)s)')
+    parser.add_argument('--number', type=int, default=24,
+                        help='pictures a sheet (default: %(default)s)')
+    parser.add_argument('--thresholds', default='0.5',
+                        help='labels above it are predicted: a probability, or a file of '
+                        'tresnet-mm thresholds (default: %(default)s)')
+    parser.add_argument('--loss', choices=['config', 'bce'], default='config',
+                        help="of image labels: the head's AsymmetricLoss, or binary cross entropy, "
+                        'which a head with another loss gets too (default: %(default)s)')
+    parser.add_argument('--score-thr', type=float, default=0.3,
+                        help='leave out boxes of a lower score (default: %(default)s)')
+    parser.add_argument('--cfg-options', nargs='+', action=DictAction, help=launch.CFG_OPTIONS_HELP)
+    parser.set_defaults(launcher='none', work_dir=None)
+    args = parser.parse_args(argv)
+    if args.number < 1:
+        parser.error(f'--number must be at least 1, got {args.number}')
+    return args
+
+
+def read_scores(path: Path) -> tuple[np.ndarray, np.ndarray, list[str], list[str]]:
+    """Scores (N, C), targets (N, C), classes and image files of ``test --out x.npz``.
+
+    Raises:
+        ValueError: If it is no such file.
+    """
+    try:
+        with np.load(path) as data:
+            return (data['scores'], data['targets'], data['classes'].tolist(),
+                    data['images'].tolist())
+    except (KeyError, ValueError, OSError, EOFError) as error:
+        raise ValueError(f'{path} is no file of scores that tresnet-mm test --out wrote: {error}'
+                         ) from error
+
+
+def loss_constants(cfg: Config) -> dict[str, Any]:
+    """The constants of the head's asymmetric loss; those of cross entropy where it has another."""
+    for _, part in parts(cfg.get('model')):
+        if type_name(part.get('type')) == 'AsymmetricLoss':
+            names = ('gamma_neg', 'gamma_pos', 'clip', 'eps')
+            return {name: part[name] for name in names if name in part}
+    return dict(CROSS_ENTROPY)
+
+
+def label_sheets(args: argparse.Namespace, cfg: Config, results: Any, writer: SheetWriter) -> None:
+    """All pictures of a model of image labels; ``results`` are those of `read_scores`."""
+    scores, targets, classes, images = results
+    try:
+        wanted: Any = float(args.thresholds)
+    except ValueError:
+        wanted = args.thresholds
+    thresholds = load_thresholds(wanted, len(classes), classes)
+    loss = CROSS_ENTROPY if args.loss == 'bce' else loss_constants(cfg)
+    write_label_sheets(writer, scores, targets, classes, images, thresholds, loss)
+
+
+def read_boxes(path: Path) -> list[dict[str, Any]]:
+    """Predictions in COCO's result format.
+
+    Raises:
+        ValueError: If the file holds something else.
+    """
+    content = parse_json(read_text(str(path)), str(path))
+    if not isinstance(content, list) or not all(
+            isinstance(entry, dict) and _FIELDS.keys() <= entry.keys() for entry in content):
+        raise ValueError(f'{path} is no list of predictions in the COCO format, each with '
+                         f'{", ".join(_FIELDS)}')
+    for field, (judge, right) in _FIELDS.items():
+        if not judge([entry[field] for entry in content]):
+            wrong = next(i for i, entry in enumerate(content) if not judge([entry[field]]))
+            raise ValueError(f'{path}: {field} of prediction {wrong} should be {right}, got '
+                             f'{content[wrong][field]!r:.60}')
+    return content
+
+
+def test_data(cfg: Config) -> Any:
+    """The test dataset, not loaded; ValueError where the config's is not a single one of COCO's."""
+    found = [part for _, part in dataset_parts(cfg.get('test_dataloader', {}).get('dataset'), '')]
+    if len(found) != 1:
+        raise ValueError(f'test_dataloader has {len(found)} datasets; for boxes it should be one')
+    dataset = DATASETS.build({**found[0], 'lazy_init': True})
+    if not hasattr(dataset, 'image_folder') or not str(dataset.ann_file).endswith('.json'):
+        raise ValueError(f'test_dataloader.dataset is a {type(dataset).__name__} of '
+                         f'{dataset.ann_file!r}; for boxes it should be a CocoDataset')
+    return dataset
+
+
+def box_sheets(args: argparse.Namespace, cfg: Config, results: Any, writer: SheetWriter) -> None:
+    """All pictures of a detector; ``results`` are those of `read_boxes`."""
+    dataset = test_data(cfg)
+    file = read_coco(dataset.ann_file, outlines=False)
+    unknown = {result['category_id'] for result in results} - {c['id'] for c in file.categories}
+    if unknown:
+        raise ValueError(f'{args.results} has predictions of category {next(iter(unknown))!r}, '
+                         f'which {dataset.ann_file} has not: they should be of the same data')
+    classes = list(dataset.metainfo.get('classes') or file.classes)
+    with contextlib.redirect_stdout(io.StringIO()):  # pycocotools tells that it makes an index
+        truth = RenumberedCOCO(file, file.category_ids(classes))
+    found = find_box_mistakes(truth, results, len(classes), args.score_thr)
+    folder = dataset.image_folder()
+    images = [folder.path(image['file_name'], f'{dataset.ann_file}: image {image["id"]!r}')
+              for image in file.images]
+    write_box_sheets(writer, found, classes, images)
+
+
+def main(argv: Sequence[str] | None = None) -> None:
+    """Find and draw."""
+    args = parse_args(argv)
+    kinds: dict[str, tuple[Callable, Callable]] = {
+        '.npz': (read_scores, label_sheets), '.json': (read_boxes, box_sheets)}
+    with errors_in_one_line('mistakes'):
+        if args.results.suffix not in kinds:
+            raise ValueError(f'{args.results}: the suffix should be .npz (image labels) or .json '
+                             '(boxes); tresnet-mm test --out writes both')
+        written = args.results.with_suffix('.bbox.json')  # what --out x.json becomes
+        if not args.results.is_file() and written.is_file():
+            args.results = written
+        if not args.results.is_file():
+            raise FileNotFoundError(f'{args.results} does not exist')
+        read, draw = kinds[args.results.suffix]
+        results = read(args.results)
+        cfg = launch.load_config(args)
+        init_default_scope(cfg.get('default_scope') or 'mmdet')
+        draw(args, cfg, results, SheetWriter(args.out_dir, args.number))
