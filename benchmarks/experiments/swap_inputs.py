@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import importlib
 from collections.abc import Callable
 from typing import Any
 
+import mmdet.evaluation
 import torch
 from mmengine.config import Config
 
@@ -18,6 +20,17 @@ IMAGE = 128
 LARGER_IMAGE = {'ddod': 320, 'dino': 320}
 
 
+def import_library(library: str) -> None:
+    """Import all that an mm library registers.
+
+    Of mmrotate's releases 1.x only OneDL's runs on Python 3.10, and it takes a name from OneDL's
+    mmdet that OpenMMLab's own lacks. It also needs torchvision, which is beside the latter here.
+    """
+    if library == 'mmrotate' and not hasattr(mmdet.evaluation, 'FasterCocoMetric'):
+        mmdet.evaluation.FasterCocoMetric = faster_coco_metric()
+    importlib.import_module(f'{library}.utils').register_all_modules(init_default_scope=False)
+
+
 def mmdet_inputs(cfg: Config, size: int) -> dict[str, Any]:
     """Images with boxes, masks and a segmentation map, of 80 classes."""
     from mmdet.testing import demo_mm_inputs
@@ -26,15 +39,7 @@ def mmdet_inputs(cfg: Config, size: int) -> dict[str, Any]:
 
 
 def mmrotate_inputs(cfg: Config, size: int) -> dict[str, Any]:
-    """Images with rotated boxes, of the model's number of classes.
-
-    Of mmrotate's releases 1.x only OneDL's runs on Python 3.10. It takes a name from mmdet that
-    OpenMMLab's own lacks, which would be its environment here: OneDL's mmdet comes without the
-    torchvision that mmrotate needs.
-    """
-    import mmdet.evaluation
-    if not hasattr(mmdet.evaluation, 'FasterCocoMetric'):
-        mmdet.evaluation.FasterCocoMetric = faster_coco_metric()
+    """Images with rotated boxes, of the model's number of classes."""
     from mmrotate.testing import demo_mm_inputs
     return demo_mm_inputs(BATCH, [[3, size, size]] * BATCH, num_classes=_classes(cfg),
                           use_box_type=True)

@@ -32,7 +32,7 @@ from tresnet_mm.backbone_swap import plan_swap
 from tresnet_mm.config_tree import parts
 
 from ..markdown_table import markdown_table
-from .swap_inputs import IMAGE, INPUTS, LARGER_IMAGE
+from .swap_inputs import IMAGE, INPUTS, LARGER_IMAGE, import_library
 
 STEPS = ('build', 'loss', 'predict')
 TIMEOUT_S = 600
@@ -86,6 +86,7 @@ def accept_all_scores(cfg: Config) -> Config:
 
 def check(path: Path, arch: str | None, library: str = 'mmdet') -> dict[str, str]:
     """Run the steps on one config; 'ok' or the error for each step that was reached."""
+    import_library(library)
     cfg = Config.fromfile(path)
     init_default_scope(cfg.get('default_scope', library))
     if arch is not None:
@@ -215,6 +216,7 @@ def main() -> None:
     """Make the table; exit status 1 where something works with ResNet only."""
     args = parse_args()
     warnings.simplefilter('ignore')
+    import_library(args.library)  # here, so that no model's process has to
     rows = []
     for folder, path in representatives(args.only, args.library):
         results = {name: check_in_process(path, arch, args.library)
