@@ -23,8 +23,8 @@ LARGER_IMAGE = {'ddod': 320, 'dino': 320}
 def import_library(library: str) -> None:
     """Import all that an mm library registers.
 
-    Of mmrotate's releases 1.x only OneDL's runs on Python 3.10, and it takes a name from OneDL's
-    mmdet that OpenMMLab's own lacks. It also needs torchvision, which is beside the latter here.
+    Of mmrotate's releases 1.x only OneDL's runs on Python 3.10. It needs torchvision, which the
+    environment of the official line has, and a name from OneDL's mmdet, which that one has not.
     """
     if library == 'mmrotate' and not hasattr(mmdet.evaluation, 'FasterCocoMetric'):
         mmdet.evaluation.FasterCocoMetric = faster_coco_metric()
