@@ -26,8 +26,8 @@ def import_library(library: str) -> None:
     Of mmrotate's releases 1.x only OneDL's runs on Python 3.10. It needs torchvision, which the
     environment of the official line has, and a name from OneDL's mmdet, which that one has not.
     """
-    if library == 'mmrotate' and not hasattr(mmdet.evaluation, 'FasterCocoMetric'):
-        mmdet.evaluation.FasterCocoMetric = faster_coco_metric()
+    if library == 'mmrotate':
+        vars(mmdet.evaluation).setdefault('FasterCocoMetric', faster_coco_metric())
     importlib.import_module(f'{library}.utils').register_all_modules(init_default_scope=False)
 
 

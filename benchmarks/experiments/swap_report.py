@@ -39,7 +39,7 @@ TIMEOUT_S = 600
 INTRODUCTION = """\
 # {library}'s models with TResNet
 
-One config of each of {library}'s config folders that has a ResNet, with that ResNet and swapped:
+One config of each of {folders} that has a ResNet, with that ResNet and swapped:
 whether the model is built, computes its losses with backward, and predicts, on the CPU with random
 images and weights. Made by
 
@@ -159,7 +159,8 @@ def check_in_process(path: Path, arch: str | None, library: str) -> dict[str, st
         process.join()
 
 
-def markdown(rows: list[dict], archs: list[str], library: str = 'mmdet') -> str:
+def markdown(rows: list[dict], archs: list[str], library: str = 'mmdet',
+             only: Collection[str] | None = None) -> str:
     """The page: the table, with what failed and why below it."""
     names = ['ResNet', *archs]
     table = []
@@ -178,19 +179,23 @@ def markdown(rows: list[dict], archs: list[str], library: str = 'mmdet') -> str:
                          for step in STEPS) for name in names}))
     reasons = [f'- {config}, {step} ({", ".join(who)}): {text}'
                for (config, step, text), who in failures.items()]
-    return '\n'.join([introduction(archs, library), markdown_table(table), '',
+    return '\n'.join([introduction(archs, library, only), markdown_table(table), '',
                       '## What did not work', '', *reasons, ''])
 
 
-def introduction(archs: list[str], library: str) -> str:
+def introduction(archs: list[str], library: str, only: Collection[str] | None) -> str:
     """What the page says above the table."""
     packages = dict.fromkeys(['torch', 'mmengine', 'mmcv', 'mmdet', library])
     versions = ', '.join(f'{name} {importlib.import_module(name).__version__}'
                          for name in packages)
     option = '' if library == 'mmdet' else f' --library {library}'
+    folders = f"{library}'s config folders"
+    if only:
+        option += f' --only {" ".join(only)}'
+        folders = f'these of {folders}'
     page = 'swap_report.md' if library == 'mmdet' else f'swap_{library}.md'
-    return INTRODUCTION.format(library=library, archs=' '.join(archs), option=option, page=page,
-                               versions=versions)
+    return INTRODUCTION.format(library=library, folders=folders, archs=' '.join(archs),
+                               option=option, page=page, versions=versions)
 
 
 def regressions(rows: list[dict], archs: list[str]) -> list[str]:
@@ -223,7 +228,7 @@ def main() -> None:
                    for name, arch in [('ResNet', None), *((a, a) for a in args.archs)]}
         rows.append(dict(config=f'{folder}/{path.name}', results=results))
         print(rows[-1]['config'], results, flush=True)
-    text = markdown(rows, args.archs, args.library)
+    text = markdown(rows, args.archs, args.library, args.only)
     print(text)
     if args.out:
         args.out.parent.mkdir(parents=True, exist_ok=True)

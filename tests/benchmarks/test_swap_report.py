@@ -16,7 +16,7 @@ ROWS = [dict(config='a/a.py', results={'ResNet': OK, 'm': NO_LOSS}),
 
 def test_page():
     page = swap_report.markdown(ROWS, ['m'])
-    assert "# mmdet's models with TResNet" in page
+    assert "# mmdet's models with TResNet" in page and "of mmdet's config folders" in page
     assert 'swap_report --archs m --out docs/swap_report.md' in page
     rows = [[cell.strip() for cell in line.strip('|').split('|')]
             for line in page.splitlines() if line.startswith('|')]
@@ -26,6 +26,11 @@ def test_page():
         ['c/c.py', 'build loss predict', 'nothing'],
         ['of 3: build / loss / predict', '3 / 2 / 3', '2 / 0 / 2']]
     assert '- b/b.py, loss (ResNet, m): ValueError: no' in page
+
+
+def test_page_of_some_folders_says_so():
+    page = swap_report.markdown(ROWS, ['m'], only=['a', 'b'])
+    assert "of these of mmdet's config folders" in page and 'swap_report --only a b --archs' in page
 
 
 def test_only_what_works_with_resnet_can_be_lost():
