@@ -180,7 +180,7 @@ def markdown(rows: list[dict], archs: list[str], library: str = 'mmdet',
     reasons = [f'- {config}, {step} ({", ".join(who)}): {text}'
                for (config, step, text), who in failures.items()]
     return '\n'.join([introduction(archs, library, only), markdown_table(table), '',
-                      '## What did not work', '', *reasons, ''])
+                      '## What did not work', '', *(reasons or ['Nothing.']), ''])
 
 
 def introduction(archs: list[str], library: str, only: Collection[str] | None) -> str:
