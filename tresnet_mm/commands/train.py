@@ -4,6 +4,7 @@ Examples:
     tresnet-mm train fcos_tresnet_m
     python tools/train.py configs/fcos_tresnet_m.py --amp --work-dir work_dirs/a --resume
     bash tools/dist_train.sh configs/fcos_tresnet_m.py 8 --auto-scale-lr
+    tresnet-mm train multilabel_tresnet_l_448 --log tensorboard wandb --log-images
 """
 from __future__ import annotations
 
@@ -20,6 +21,7 @@ from ..config_tree import parts, type_name
 from . import launch
 from .check import require_agreement
 from .command_line import errors_in_one_line, make_parser
+from .run_logging import add_log_arguments, set_logging
 
 
 def parse_args(argv: Sequence[str] | None = None) -> argparse.Namespace:
@@ -45,6 +47,7 @@ def parse_args(argv: Sequence[str] | None = None) -> argparse.Namespace:
     parser.add_argument('--resume-schedule', choices=['config', 'checkpoint'], default='config',
                         help='which learning rate schedule --resume goes on with where they differ '
                         '(default: %(default)s)')
+    add_log_arguments(parser)
     launch.add_common_arguments(parser)
     return parser.parse_args(argv)
 
@@ -119,6 +122,8 @@ def build_config(args: argparse.Namespace, check: bool = False) -> Config:
         set_auto_scale_lr(cfg)
     if args.resume is not None:
         set_resume(cfg, args.resume, args.resume_schedule)
+    set_logging(cfg, args.log, args.log_images)
+    launch.set_summary(cfg, args)
     if cfg.get('load_from'):
         launch.check_checkpoint(cfg.load_from)
     if check:

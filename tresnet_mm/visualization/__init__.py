@@ -3,9 +3,13 @@
 from .contact_sheet import contact_sheet
 from .detections import draw_detections
 from .label_scores import draw_label_scores
+from .mlflow_backend import MLflowBackend
 from .training_curve import draw_training_curve, read_scalars
+from .wandb_backend import WandbBackend
 
 __all__ = [
+    'MLflowBackend',
+    'WandbBackend',
     'contact_sheet',
     'draw_detections',
     'draw_label_scores',
