@@ -7,7 +7,11 @@
 COMMANDS = {
     'train': ('train', 'train a model'),
     'test': ('test', 'evaluate a checkpoint or an exported file'),
+    'browse': ('browse', 'draw what the data loader gives the model, boxes or labels included'),
     'check': ('check', 'hold config, data and checkpoint against each other before a run'),
+    'plot': ('plot', 'draw loss, learning rate and mAP of one or several runs'),
+    'flops': ('flops', 'count the multiply-adds and parameters of a model'),
+    'video': ('video', 'draw boxes or labels into a video'),
     'image-demo': ('image_demo', "draw a detector's boxes on images"),
     'swap': ('swap', "put a TResNet in the place of a config's ResNet"),
     'convert': ('convert', "convert a published checkpoint to this package's keys"),
