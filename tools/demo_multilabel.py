@@ -63,7 +63,7 @@ def draw_sheet(scores_file: Path, out_file: Path, count: int = 15) -> None:
     pictures = [
         draw_label_scores(mmcv.imread(path, channel_order='rgb'), scores[i], names, targets[i])
         for i, path in enumerate(paths)]
-    sheet = contact_sheet(pictures, columns=5, title='validation images: scores, * true label')
+    sheet = contact_sheet(pictures, columns=5, title='validation images: ✓ hit, ✗ false alarm, ○ missed')
     mmcv.imwrite(sheet[..., ::-1], str(out_file))
 
 

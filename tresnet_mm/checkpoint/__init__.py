@@ -18,11 +18,12 @@ from .loading import (
     meta_of,
     tag_state_dict,
 )
+from .published import Published, read_published
 from .sources import SCHEMES, read_source
 
 __all__ = [
-    'HUB_FILES', 'SCHEME', 'SCHEMES', 'CheckpointMismatch', 'Converted',
+    'HUB_FILES', 'SCHEME', 'SCHEMES', 'CheckpointMismatch', 'Converted', 'Published',
     'adapt_backbone_state_dict', 'adapt_checkpoint', 'adapt_model_state_dict', 'convert', 'fetch',
-    'load_from_tresnet_mm', 'load_pretrained', 'meta_of', 'read_file', 'read_source',
-    'recorded_classes', 'tag_state_dict', 'write_file',
+    'load_from_tresnet_mm', 'load_pretrained', 'meta_of', 'read_file', 'read_published',
+    'read_source', 'recorded_classes', 'tag_state_dict', 'write_file',
 ]

@@ -10,8 +10,8 @@ import torch
 from mmengine.config import Config, DictAction
 
 from ..checkpoint import SCHEME, fetch
+from ..config_files import read_config
 from ..config_tree import dataset_parts, other_folder, parts, type_name
-from .config_files import read_config
 
 CONFIG_HELP = ('config file, package::path, or the name of a config of this package, such as '
                'fcos_tresnet_m')

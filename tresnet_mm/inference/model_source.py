@@ -1,0 +1,154 @@
+"""From what is given for a model and its weights to a config and a file."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from copy import deepcopy
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from mmengine.config import Config
+from mmengine.registry import DATASETS
+
+from ..checkpoint import SCHEME, Published, fetch, read_published
+from ..checkpoint.download import download
+from ..config_files import read_config
+from ..config_tree import dataset_parts, type_name
+from .image_sources import WEB
+
+#: Suffixes of weights, which tell a published file from a config.
+_WEIGHTS = ('.safetensors', '.onnx', '.pth', '.pt', '.bin', '.ckpt')
+
+
+@dataclass(frozen=True)
+class ModelSource:
+    """A model that is asked for.
+
+    Attributes:
+        cfg: Its config: ``model``, and ``test_pipeline``, which is always there.
+        weights: Path, URL or ``tresnet://`` name.
+        published: What the weights say of themselves, if they are a published file.
+        dataset_meta: ``classes`` and ``palette``, where the config's test data have them.
+    """
+
+    cfg: Config
+    weights: str
+    published: Published | None = None
+    dataset_meta: Mapping[str, Any] = field(default_factory=dict)
+
+    @property
+    def exported(self) -> bool:
+        """Whether the weights are a whole network of ``tresnet-mm export``."""
+        return self.weights.endswith('.onnx')
+
+    @property
+    def scope(self) -> str:
+        """The registries' scope that the config's names are of."""
+        return self.cfg.get('default_scope') or 'mmengine'
+
+
+def find_model(model: Any, weights: str | os.PathLike | None = None) -> ModelSource:
+    """Find the config and the weights of a model; nothing is built.
+
+    Args:
+        model: A config: its path, a name as `find_config` takes it, a ``Config`` or a dict; or a
+            published file, alone.
+        weights: Path, URL or ``tresnet://`` name of weights of this config, or the ``.onnx`` file
+            that was exported with it.
+
+    Raises:
+        FileNotFoundError: There is no such config or file.
+        TypeError: It is nothing of these.
+        ValueError: The config cannot be read or has no model or test pipeline; there are no
+            weights; or weights alone are no published file.
+    """
+    if weights is None and _is_weights(model):
+        model, weights = None, model
+    if weights is None:
+        raise ValueError(f'{_shown(model)} is a config, and its model has no weights yet: give '
+                         'them too, or a published file in its place')
+    weights = os.fspath(weights)
+    path = _local(weights)
+    published = None if weights.endswith('.onnx') else path and read_published(path)
+    if model is not None:
+        cfg = _read(model)
+    elif published is not None:
+        cfg = _config_of(published)
+    else:
+        raise ValueError(f'{weights} is no published file, so it does not say which model it is '
+                         'of: give its config too')
+    return ModelSource(cfg, weights, published or None, _dataset_meta(cfg))
+
+
+def _is_weights(model: Any) -> bool:
+    return isinstance(model, (str, os.PathLike)) and (
+        os.fspath(model).endswith(_WEIGHTS) or os.fspath(model).startswith((SCHEME, *WEB)))
+
+
+def _shown(model: Any) -> str:
+    if isinstance(model, Config):
+        return model.filename or 'the model'
+    return str(model) if isinstance(model, (str, os.PathLike)) else 'the model'
+
+
+def _local(weights: str) -> Path | None:
+    """The file on this machine, downloaded where it is elsewhere; None of stores as ``s3://``."""
+    if weights.startswith(SCHEME):
+        return fetch(weights)
+    if weights.startswith(WEB):
+        return download(weights)
+    if '://' in weights:
+        return None
+    if not Path(weights).expanduser().is_file():
+        raise FileNotFoundError(f'weights {weights} do not exist')
+    return Path(weights).expanduser()
+
+
+def _read(model: Any) -> Config:
+    if isinstance(model, (str, os.PathLike)):
+        cfg = read_config(os.fspath(model))
+    elif isinstance(model, Config):
+        cfg = deepcopy(model)
+    elif isinstance(model, Mapping):
+        cfg = Config(dict(model))
+    else:
+        raise TypeError('model should be the name or path of a config, a Config, or a published '
+                        f'file, got {type(model).__name__}')
+    if not isinstance(cfg.get('model'), Mapping):
+        raise ValueError(f'{_shown(model)} has no model: it is not the config of one')
+    cfg.test_pipeline = _test_pipeline(cfg, _shown(model))
+    return cfg
+
+
+def _config_of(published: Published) -> Config:
+    return Config(dict(default_scope='mmdet', model=deepcopy(published.model),
+                       test_pipeline=deepcopy(published.test_pipeline)))
+
+
+def _test_data(cfg: Config) -> Mapping[str, Any]:
+    """The first innermost data set that is tested on; empty where there is none."""
+    for loader in ('test_dataloader', 'val_dataloader'):
+        for _, dataset in dataset_parts((cfg.get(loader) or {}).get('dataset'), loader):
+            return dataset
+    return {}
+
+
+def _test_pipeline(cfg: Config, name: str) -> list[Any]:
+    """The steps that make the model's input of an image, those that read its truth left out."""
+    steps = _test_data(cfg).get('pipeline') or cfg.get('test_pipeline')
+    if not steps:
+        raise ValueError(f'{name} has no pipeline for testing, in test_dataloader.dataset or as '
+                         'test_pipeline')
+    return [step for step in steps if not type_name(step['type']).endswith('Annotations')]
+
+
+def _dataset_meta(cfg: Config) -> Mapping[str, Any]:
+    """What the class of the test data and the config's ``metainfo`` say; no annotation is read."""
+    dataset = _test_data(cfg)
+    if not dataset:
+        return {}
+    with DATASETS.switch_scope_and_registry(cfg.get('default_scope') or 'mmengine') as registry:
+        built = registry.build(dict(deepcopy(dataset), lazy_init=True, pipeline=[]))
+    return built.metainfo
