@@ -21,6 +21,7 @@ from .mlflow_backend import MLflowBackend
 from .multilabel_visualizer import MultiLabelVisualizer
 from .run_curves import draw_runs, main_keys, read_run
 from .training_curve import draw_training_curve, read_scalars
+from .truth import draw_truth
 from .wandb_backend import WandbBackend
 
 __all__ = [
@@ -42,6 +43,7 @@ __all__ = [
     'draw_matrix',
     'draw_runs',
     'draw_training_curve',
+    'draw_truth',
     'false_alarms',
     'find_box_mistakes',
     'image_losses',
