@@ -86,7 +86,7 @@ def test_attention_by_hand():
             return self.head.logits((x,))
 
     expected = (pixels * features * width  # the features' projection
-                + 2 * pixels * width ** 2 + 2 * classes * width ** 2  # keys, values; queries, output
+                + 2 * pixels * width ** 2 + 2 * classes * width ** 2  # keys, values; queries, out
                 + 2 * classes * pixels * width  # attention
                 + 2 * classes * width * 24  # feed-forward
                 + classes * width)  # logits

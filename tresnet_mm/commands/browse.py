@@ -72,7 +72,7 @@ class Given:
 
     Raises:
         FileNotFoundError: If an annotation file is missing.
-        ValueError: If the config has no such loader.
+        ValueError: If the config has no such loader, or it gives nothing.
     """
 
     def __init__(self, cfg: Config, split: str = 'train', seed: int = 0) -> None:
@@ -88,6 +88,10 @@ class Given:
         self.model = MODELS.build(cfg.model)
         self.loader = Runner.build_dataloader(settings, seed=seed)
         self.dataset = self.loader.dataset
+        if not len(self.loader):
+            raise ValueError(f'{name} gives no batch: {len(self.dataset)} images, batch_size '
+                             f'{settings.get("batch_size")}, drop_last '
+                             f'{settings.get("drop_last", False)}')
         self.dataset_meta = getattr(self.dataset, 'metainfo', None) or {}
         self._training = split == 'train'
         self._unscaled = boxes_are_unscaled(settings.dataset)
