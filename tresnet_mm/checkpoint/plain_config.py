@@ -16,24 +16,29 @@ from mmengine.registry import MODELS, TASK_UTILS, TRANSFORMS, Registry
 
 MODEL_REGISTRIES = (MODELS, TASK_UTILS)
 PIPELINE_REGISTRIES = (TRANSFORMS,)
-#: What mmcv and mmdet look up by name in modules of their own instead of a registry.
-_FUNCTIONS = frozenset(('nms', 'soft_nms', 'RoIAlign', 'RoIPool'))
+#: What mmcv and mmdet look up by name in modules of their own, or only compare.
+_OTHER_TYPES = frozenset(('nms', 'soft_nms', 'RoIAlign', 'RoIPool', 'SimpleRoIAlign',
+                          'DeformRoIPoolPack', 'ModulatedDeformRoIPoolPack', 'conv', 'dilation',
+                          'offset'))
 #: Of these packages, only the modules whose classes do nothing but compute on their arguments.
 _PACKAGES = ('torch', 'mmcv', 'mmengine', 'mmdet', 'tresnet_mm')
 _MODULES = (
-    'torch.nn', 'mmcv.cnn', 'mmcv.ops', 'mmcv.transforms', 'mmengine.model', 'tresnet_mm.models',
-    'tresnet_mm.datasets', 'mmdet.datasets.transforms',
+    'torch.nn', 'mmcv.cnn', 'mmcv.ops', 'mmcv.transforms', 'mmengine.model',
+    'mmengine.utils.dl_utils.parrots_wrapper',  # SyncBN
+    'tresnet_mm.models', 'tresnet_mm.datasets', 'mmdet.datasets.transforms',
     *(f'mmdet.models.{room}' for room in (
         'backbones', 'data_preprocessors', 'dense_heads', 'detectors', 'layers', 'losses', 'necks',
         'roi_heads', 'seg_heads', 'task_modules.assigners', 'task_modules.coders',
         'task_modules.prior_generators', 'task_modules.samplers')))
-_NOT_MODULES = ('mmdet.datasets.transforms.text_transformers',)
+_NOT_MODULES = ('mmdet.datasets.transforms.text_transformers',
+                *(f'mmdet.models.detectors.{name}' for name in (
+                    'd2_wrapper', 'glip', 'grounding_dino', 'kd_one_stage', 'lad')))
 #: Arguments that name weights, which the file has itself, or how files are read.
 DROPPED_KEYS = frozenset(('init_cfg', 'pretrained', 'backend_args', 'file_client_args'))
 #: Arguments that are read as files, or fetched from the web by name.
 _FILE_KEYS = frozenset(('checkpoint', 'teacher_config', 'teacher_ckpt', 'lang_model_name',
                         'tokenizer_name', 'custom_imports'))
-_NAME = re.compile(r'(?:([A-Za-z]\w*)\.)?([A-Za-z_]\w*)', re.ASCII)
+_NAME = re.compile(r'(?:[A-Za-z]\w*\.)?[A-Za-z_]\w*', re.ASCII)
 _KEY = re.compile(r'[\w -]{1,200}', re.ASCII)
 _TEXT = re.compile(r'[\w .,:+-]{0,200}', re.ASCII)
 _FILE = re.compile(r'.*\.(py|ya?ml|json|pkl|pickle|pth?|bin|ckpt|safetensors|onnx|np[yz])', re.I)
@@ -75,14 +80,14 @@ def check_config(node: Any, where: str, registries: tuple[Registry, ...]) -> Non
 
 def registered(name: str, registries: tuple[Registry, ...]) -> list[Any]:
     """What a ``type`` stands for, in any scope where it names none; nothing is imported for it."""
-    match = _NAME.fullmatch(name)
+    scope, _, bare = name.rpartition('.')
     found = []
-    for root in registries if match else ():
+    for root in registries:
         for registry in (root, *root.children.values()):
-            if match[1] in (None, registry.scope):
+            if scope in ('', registry.scope):
                 registry.import_from_location()  # the scope's own modules, whatever the name
-                if match[2] in registry.module_dict:
-                    found.append(registry.module_dict[match[2]])
+                if bare in registry.module_dict:
+                    found.append(registry.module_dict[bare])
     return found
 
 
@@ -106,7 +111,7 @@ def _check_type(value: Any, key: str, registries: tuple[Registry, ...]) -> None:
     if not isinstance(value, str) or not _NAME.fullmatch(value):
         raise ValueError(f'{key} is {_short(value)}, where the name of a registered class was '
                          'expected')
-    if value in _FUNCTIONS and MODELS in registries:
+    if value in _OTHER_TYPES and MODELS in registries:
         return
     found = registered(value, registries)
     if not found:

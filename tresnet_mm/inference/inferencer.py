@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from copy import deepcopy
 from typing import Any
 
@@ -40,8 +40,8 @@ class Inferencer(BaseInferencer):
         model: A config, by the name of one that comes with this package, its path,
             ``package::path``, or as a ``Config``; or, alone, a published file, which says by itself
             what model it is.
-        weights: Its checkpoint: path, URL or ``tresnet://`` name; or the ``.onnx`` file that was
-            exported from it, which onnxruntime runs.
+        weights: Its checkpoint: path, URL, ``tresnet://`` or ``hf://`` name; or the ``.onnx`` file
+            that was exported from it, which onnxruntime runs.
         device: Such as 'cpu' or 'cuda:0'; None takes what there is.
         show_progress: Whether a bar shows how far a call with several images is.
 
@@ -69,7 +69,7 @@ class Inferencer(BaseInferencer):
                  device: str | None = None, show_progress: bool = True) -> None:
         self.source = find_model(model, weights)
         self.skipped: list[str] = []
-        cfg, file, exported = self.source.cfg, self.source.weights, self.source.exported
+        cfg, file, exported = self.source.cfg, self.source.file, self.source.exported
         with self._scope():
             super().__init__(
                 with_onnx_model(cfg, file) if exported else cfg, None if exported else file,
@@ -146,8 +146,8 @@ class Inferencer(BaseInferencer):
             print_log(f'{len(self.skipped)} of {len(sources)} images are left out, since they '
                       'cannot be read', 'current', 30)
 
-    def preprocess(self, inputs: Iterator[ImageSource] | Sequence[ImageSource], batch_size: int,
-                   skip_bad: bool) -> Iterator[list[tuple[ImageSource, np.ndarray, dict]]]:
+    def preprocess(self, inputs: Iterable[ImageSource], batch_size: int, skip_bad: bool
+                   ) -> Iterator[list[tuple[ImageSource, np.ndarray, dict]]]:
         """Give batches of (source, pixels as they were read, what the pipeline makes of them)."""
         for chunk in self._get_chunk_data(inputs, batch_size):
             batch = []
@@ -219,14 +219,21 @@ class Inferencer(BaseInferencer):
             if report.incomplete:
                 raise CheckpointMismatch(f'{self.source.weights}: {report.incomplete}')
             super()._load_weights_to_model(model, checkpoint, cfg)
-        model.dataset_meta = dataset_meta(
-            self.source, checkpoint or {}, getattr(model, 'dataset_meta', None))
-        self.classes: tuple[str, ...] = model.dataset_meta['classes']
-        own = getattr(getattr(model, 'head', None), 'thresholds', None)
+        meta = dataset_meta(self.source, checkpoint or {}, getattr(model, 'dataset_meta', None))
+        self.dataset_meta = meta
+        self.classes: tuple[str, ...] = meta['classes']
+        self.thresholds = load_thresholds(
+            self._own_thresholds(model), len(self.classes), self.classes)
+
+    def _own_thresholds(self, model: nn.Module) -> Thresholds:
+        if self.source.exported:
+            own = (self.source.cfg.model.get('head') or {}).get('thresholds')
+        else:
+            own = getattr(getattr(model, 'head', None), 'thresholds', None)
+            own = own.numpy() if isinstance(own, torch.Tensor) else own
         if own is None and self.source.published is not None:
             own = self.source.published.thresholds
-        self.thresholds = load_thresholds(
-            DEFAULT_THRESHOLD if own is None else np.asarray(own), len(self.classes))
+        return DEFAULT_THRESHOLD if own is None else own
 
     def _init_pipeline(self, cfg: Config) -> Callable[[dict], dict]:
         """The test pipeline behind its loader, whose place `ImageLoader` takes."""
@@ -239,5 +246,5 @@ class Inferencer(BaseInferencer):
 
     def _init_visualizer(self, cfg: Config) -> Any:
         visualizer = super()._init_visualizer(Config(dict(visualizer=visualizer_config(cfg))))
-        visualizer.dataset_meta = self.model.dataset_meta
+        visualizer.dataset_meta = self.dataset_meta
         return visualizer

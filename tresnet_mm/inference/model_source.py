@@ -12,7 +12,7 @@ from typing import Any
 from mmengine.config import Config
 from mmengine.registry import DATASETS
 
-from ..checkpoint import SCHEME, Published, fetch, read_published
+from ..checkpoint import HUB_SCHEMES, Published, fetch, read_published
 from ..checkpoint.download import download
 from ..config_files import read_config
 from ..config_tree import dataset_parts, type_name
@@ -28,20 +28,22 @@ class ModelSource:
 
     Attributes:
         cfg: Its config: ``model``, and ``test_pipeline``, which is always there.
-        weights: Path, URL or ``tresnet://`` name.
+        weights: Path, URL, ``tresnet://`` or ``hf://`` name, as it was given.
+        file: Where they are now: on this machine, but for those of a store such as ``s3://``.
         published: What the weights say of themselves, if they are a published file.
         dataset_meta: ``classes`` and ``palette``, where the config's test data have them.
     """
 
     cfg: Config
     weights: str
+    file: str
     published: Published | None = None
     dataset_meta: Mapping[str, Any] = field(default_factory=dict)
 
     @property
     def exported(self) -> bool:
         """Whether the weights are a whole network of ``tresnet-mm export``."""
-        return self.weights.endswith('.onnx')
+        return self.file.endswith('.onnx')
 
     @property
     def scope(self) -> str:
@@ -55,8 +57,8 @@ def find_model(model: Any, weights: str | os.PathLike | None = None) -> ModelSou
     Args:
         model: A config: its path, a name as `find_config` takes it, a ``Config`` or a dict; or a
             published file, alone.
-        weights: Path, URL or ``tresnet://`` name of weights of this config, or the ``.onnx`` file
-            that was exported with it.
+        weights: Path, URL, ``tresnet://`` or ``hf://`` name of weights of this config, or the
+            ``.onnx`` file that was exported with it.
 
     Raises:
         FileNotFoundError: There is no such config or file.
@@ -67,11 +69,12 @@ def find_model(model: Any, weights: str | os.PathLike | None = None) -> ModelSou
     if weights is None and _is_weights(model):
         model, weights = None, model
     if weights is None:
+        _read(model)  # what is wrong with it comes first
         raise ValueError(f'{_shown(model)} is a config, and its model has no weights yet: give '
                          'them too, or a published file in its place')
     weights = os.fspath(weights)
     path = _local(weights)
-    published = None if weights.endswith('.onnx') else path and read_published(path)
+    published = None if path is None or path.suffix == '.onnx' else read_published(path)
     if model is not None:
         cfg = _read(model)
     elif published is not None:
@@ -79,12 +82,12 @@ def find_model(model: Any, weights: str | os.PathLike | None = None) -> ModelSou
     else:
         raise ValueError(f'{weights} is no published file, so it does not say which model it is '
                          'of: give its config too')
-    return ModelSource(cfg, weights, published or None, _dataset_meta(cfg))
+    return ModelSource(cfg, weights, str(path or weights), published, _dataset_meta(cfg))
 
 
 def _is_weights(model: Any) -> bool:
     return isinstance(model, (str, os.PathLike)) and (
-        os.fspath(model).endswith(_WEIGHTS) or os.fspath(model).startswith((SCHEME, *WEB)))
+        os.fspath(model).endswith(_WEIGHTS) or '://' in os.fspath(model))
 
 
 def _shown(model: Any) -> str:
@@ -94,8 +97,8 @@ def _shown(model: Any) -> str:
 
 
 def _local(weights: str) -> Path | None:
-    """The file on this machine, downloaded where it is elsewhere; None of stores as ``s3://``."""
-    if weights.startswith(SCHEME):
+    """The file on this machine, downloaded if need be; None of a store such as ``s3://``."""
+    if weights.startswith(HUB_SCHEMES):
         return fetch(weights)
     if weights.startswith(WEB):
         return download(weights)

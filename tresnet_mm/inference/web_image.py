@@ -17,7 +17,7 @@ def read_web_image(url: str) -> bytes:
 
     Raises:
         OSError: It cannot be had; the message names the URL.
-        ValueError: It has more than `MAX_BYTES`.
+        ValueError: It has more than `MAX_BYTES`, or takes more than `MAX_SECONDS`.
     """
     try:
         return with_retries(url, lambda: _read(url))
@@ -35,7 +35,8 @@ def _read(url: str) -> bytes:
             if len(data) > MAX_BYTES:
                 raise ValueError(f'the image {url} has more than {MAX_BYTES} bytes')
             if time.monotonic() > end:
-                raise TimeoutError(f'only {len(data)} bytes came in {MAX_SECONDS} s')
+                raise ValueError(f'the image {url} is not there after {MAX_SECONDS} s: only '
+                                 f'{len(data)} bytes came')
     if length is not None and len(data) != int(length):
         raise OSError(f'the connection ended after {len(data)} of {length} bytes')
     return bytes(data)
