@@ -6,7 +6,7 @@ proposals as its untrained weights let through.
 
 Examples:
     tresnet-mm flops fcos_tresnet_tiny_shapes
-    tresnet-mm flops multilabel_tresnet_l_448 --size 640
+    tresnet-mm flops multilabel_tresnet_m_224 --size 256
     tresnet-mm flops my_config.py --size 800 1333 --depth 2
 """
 

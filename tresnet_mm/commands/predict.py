@@ -23,23 +23,9 @@ def parse_args(argv: Sequence[str] | None, name: str, out_dir: str) -> argparse.
     parser.usage = '%(prog)s [options] IMAGES... MODEL [WEIGHTS]'
     parser.add_argument('images', nargs='+', metavar='IMAGES',
                         help='files, folders, patterns in quotation marks, and URLs')
-    parser.add_argument('model', metavar='MODEL',
-                        help='config (file, package::path, or name of one of this package), or a '
-                        'published file, which needs no config')
-    parser.add_argument('weights', nargs='?', metavar='WEIGHTS',
-                        help='with a config: checkpoint file or URL, or the .onnx file exported '
-                        'with it')
+    add_model_arguments(parser)
     parser.add_argument('--out-dir', default=out_dir, help='default: %(default)s')
-    parser.add_argument('--batch-size', type=int, default=1, metavar='N',
-                        help='images at once (default: %(default)s)')
-    parser.add_argument('--device', help='e.g. cpu, cuda:0 (default: what there is)')
-    parser.add_argument('--score-thr', type=float, default=0.3, metavar='SCORE',
-                        help='give boxes above this score (default: %(default)s)')
-    parser.add_argument('--threshold', metavar='P_OR_FILE',
-                        help='give labels above this probability, or above those of a file of '
-                        "tresnet-mm thresholds (default: the model's, or 0.5)")
-    parser.add_argument('--top-k', type=int, metavar='K',
-                        help='give the K labels of highest score, whatever the threshold')
+    add_prediction_options(parser)
     parser.add_argument('--skip-bad', action='store_true',
                         help='leave out images that cannot be read instead of stopping')
     parser.add_argument('--no-save-vis', action='store_true', help='write no pictures')
@@ -50,13 +36,38 @@ def parse_args(argv: Sequence[str] | None, name: str, out_dir: str) -> argparse.
     return args
 
 
+def add_model_arguments(parser: argparse.ArgumentParser) -> None:
+    """Add MODEL and WEIGHTS, which `Inferencer` takes."""
+    parser.add_argument('model', metavar='MODEL',
+                        help='config (file, package::path, or name of one of this package), or a '
+                        'published file, which needs no config')
+    parser.add_argument('weights', nargs='?', metavar='WEIGHTS',
+                        help='with a config: checkpoint file or URL, or the .onnx file exported '
+                        'with it')
+
+
+def add_prediction_options(parser: argparse.ArgumentParser) -> None:
+    """Add how a model is run, and what of its scores is predicted."""
+    parser.add_argument('--batch-size', type=int, default=1, metavar='N',
+                        help='images at once (default: %(default)s)')
+    parser.add_argument('--device', help='e.g. cpu, cuda:0 (default: what there is)')
+    parser.add_argument('--score-thr', type=float, default=0.3, metavar='SCORE',
+                        help='give boxes above this score (default: %(default)s)')
+    parser.add_argument('--threshold', metavar='P_OR_FILE',
+                        help='give labels above this probability, or above those of a file of '
+                        "tresnet-mm thresholds (default: the model's, or 0.5)")
+    parser.add_argument('--top-k', type=int, metavar='K',
+                        help='give the K labels of highest score, whatever the threshold')
+
+
 def _is_config(text: str) -> bool:
     """Whether an argument names a config, as no image does."""
     return '::' in text or text.endswith(('.py', '.json', '.yaml', '.yml')) or (
         text in shipped_configs())
 
 
-def _threshold(text: str | None) -> float | str | None:
+def threshold_of(text: str | None) -> float | str | None:
+    """The value of --threshold: a probability, or the name of a file."""
     try:
         return None if text is None else float(text)
     except ValueError:
@@ -71,7 +82,7 @@ def main(argv: Sequence[str] | None = None, name: str = 'predict', out_dir: str 
         inferencer = Inferencer(args.model, args.weights, args.device)
         count = sum(1 for _ in inferencer.stream(
             args.images, args.out_dir, args.batch_size, args.score_thr,
-            _threshold(args.threshold), args.top_k, args.skip_bad, args.no_save_vis))
+            threshold_of(args.threshold), args.top_k, args.skip_bad, args.no_save_vis))
     skipped = f', {len(inferencer.skipped)} left out' if inferencer.skipped else ''
     print(f'{count} image{"s" * (count != 1)}{skipped}: '
           f'{args.out_dir}/preds{"" if args.no_save_vis else ", " + args.out_dir + "/vis"}')

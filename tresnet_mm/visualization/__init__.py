@@ -19,6 +19,7 @@ from .label_scores import draw_label_scores
 from .matrix import draw_matrix
 from .mlflow_backend import MLflowBackend
 from .multilabel_visualizer import MultiLabelVisualizer
+from .overlay import overlay_text
 from .run_curves import draw_runs, main_keys, read_run
 from .training_curve import draw_training_curve, read_scalars
 from .truth import draw_truth
@@ -50,6 +51,7 @@ __all__ = [
     'label_confusion',
     'main_keys',
     'missed_labels',
+    'overlay_text',
     'read_run',
     'read_scalars',
 ]
