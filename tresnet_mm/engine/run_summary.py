@@ -92,9 +92,8 @@ def weights_source(runner: Runner, model: nn.Module) -> str:
 
 def schedule(runner: Runner) -> str:
     """Length of the run and how the learning rate moves."""
-    steps = len(runner.train_dataloader)
     if _by_epoch(runner):
-        length = f'{runner.max_epochs} epochs of {steps} steps'
+        length = f'{runner.max_epochs} epochs of {len(runner.train_dataloader)} steps'
     else:
         length = f'{runner.max_iters} steps'
     schedulers = runner.param_schedulers or []
@@ -112,10 +111,10 @@ def optimizer(runner: Runner) -> str:
     rate = ((runner.cfg.get('optim_wrapper') or {}).get('optimizer') or {}).get('lr')
     if rate is None:
         return names
-    scaling = runner.auto_scale_lr or {}
-    if not scaling.get('enable'):
+    scaling, size = runner.auto_scale_lr or {}, _batch_size(runner.train_dataloader)
+    if not scaling.get('enable') or not size:
         return f'{names}, learning rate {rate:g}'
-    factor = get_world_size() * _batch_size(runner.train_dataloader) / scaling['base_batch_size']
+    factor = get_world_size() * size / scaling['base_batch_size']
     return f"{names}, learning rate {rate * factor:g} (the config's {rate:g} x {factor:g})"
 
 
@@ -160,16 +159,17 @@ def short_path(path: str) -> str:
 def _data(runner: Runner, max_classes: int) -> list[Fact]:
     loader = runner.train_dataloader
     size, processes = _batch_size(loader), get_world_size()
-    text = f'{len(loader.dataset)} images, {size * processes} a step'
-    if processes > 1:
-        text += f' ({size} on each of {processes} processes)'
+    text = f'{len(loader.dataset)} images'
+    if size:
+        text += f', {size * processes} a step'
+        text += f' ({size} on each of {processes} processes)' if processes > 1 else ''
     wrapper = runner.optim_wrapper
     count = 1 if isinstance(wrapper, OptimWrapperDict) else wrapper._accumulative_counts
     if count > 1:
         text += f', weights moved every {count} steps'
     facts = [('train', text)]
     if runner.val_loop is not None:
-        every = runner.train_loop.val_interval
+        every = getattr(runner.train_loop, 'val_interval', 1)
         unit = 'epoch' if _by_epoch(runner) else 'iteration'
         facts.append(('validation', f'{len(runner.val_dataloader.dataset)} images, every '
                       f'{unit if every == 1 else f"{every} {unit}s"}'))
@@ -191,8 +191,9 @@ def _by_epoch(runner: Runner) -> bool:
     return isinstance(runner.train_loop, EpochBasedTrainLoop)
 
 
-def _batch_size(loader: Any) -> int:
-    return loader.batch_size or loader.batch_sampler.batch_size
+def _batch_size(loader: Any) -> int | None:
+    """Images a process takes at once; None where the sampler of batches does not say it."""
+    return loader.batch_size or getattr(loader.batch_sampler, 'batch_size', None)
 
 
 def _init_cfgs(module: nn.Module) -> list[dict]:
