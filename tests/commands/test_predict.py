@@ -15,13 +15,18 @@ from tresnet_mm.commands import predict
     ('a.jpg w.safetensors', ['a.jpg'], 'w.safetensors', None),
     ('--top-k 3 a.jpg --skip-bad mine.py w.pth', ['a.jpg'], 'mine.py', 'w.pth'),
     ('a.jpg mine.py', ['a.jpg'], 'mine.py', None),
+    ('a.jpg fcos_tresnet_k w.pth', ['a.jpg'], 'fcos_tresnet_k', 'w.pth'),
+    ('b/*.jpg c/** w.pth', ['b/*.jpg', 'c/**'], 'w.pth', None),
+    ('a.jpg https://example.org/b w.pth', ['a.jpg', 'https://example.org/b'], 'w.pth', None),
 ])
 def test_images_model_and_weights_are_told_apart(arguments, images, model, weights):
-    args = predict.parse_args(arguments.split(), 'predict', 'out')
+    args = predict.parse_args(arguments.split())
     assert (args.images, args.model, args.weights) == (images, model, weights)
 
 
-def test_options_reach_the_inferencer(monkeypatch, capsys):
+def test_options_reach_the_inferencer(monkeypatch, capsys, tmp_path):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / 'a.jpg').touch()
     seen = {}
 
     def stream(*options):
@@ -44,13 +49,18 @@ def test_options_reach_the_inferencer(monkeypatch, capsys):
 
 
 @pytest.mark.parametrize(('arguments', 'message'), [
-    ('a.jpg fcos_tresnet_k w.pth', 'w.pth do not exist'),
+    ('b.jpg fcos_tresnet_m none.pth', "image 'b.jpg' does not exist"),
+    ('a.jpg fcos_tresnet_k a.jpg', 'config file fcos_tresnet_k does not exist; tresnet_mm comes'),
+    ('fcos_tresnet_k none.pth', "image 'fcos_tresnet_k' does not exist"),
     ('a.jpg fcos_tresnet_m', 'fcos_tresnet_m is a config, and its model has no weights yet'),
-    ('a.jpg fcos_tresnet_m none.pth', 'weights none.pth do not exist'),
+    ('a.jpg fcos_tresnet_m none.pth', 'checkpoint none.pth does not exist'),
 ])
-def test_a_mistake_is_one_line(arguments, message, tmp_path, monkeypatch):
+def test_a_mistake_is_one_line(arguments, message, tmp_path, monkeypatch, capsys):
     monkeypatch.chdir(tmp_path)
+    (tmp_path / 'a.jpg').touch()
     with pytest.raises(SystemExit) as stop:
         predict.main(arguments.split())
-    assert stop.value.code.startswith('predict: error: ') and message in stop.value.code
-    assert '\n' not in stop.value.code and not list(tmp_path.iterdir())
+    code = stop.value.code
+    said = code if isinstance(code, str) else capsys.readouterr().err.strip()
+    assert said.startswith('predict: error: ') and message in said and '\n' not in said
+    assert len(list(tmp_path.iterdir())) == 1

@@ -7,6 +7,7 @@
 COMMANDS = {
     'train': ('train', 'train a model'),
     'test': ('test', 'evaluate a checkpoint or an exported file'),
+    'replay': ('replay', 'run again the step at which a training stopped'),
     'browse': ('browse', 'draw what the data loader gives the model, boxes or labels included'),
     'check': ('check', 'hold config, data and checkpoint against each other before a run'),
     'plot': ('plot', 'draw loss, learning rate and mAP of one or several runs'),
@@ -18,6 +19,7 @@ COMMANDS = {
     'mistakes': ('mistakes', 'sheets of the worst mistakes of a test run, and doubtful labels'),
     'swap': ('swap', "put a TResNet in the place of a config's ResNet"),
     'convert': ('convert', "convert a published checkpoint to this package's keys"),
+    'publish': ('publish', 'write weights that say what model they are of, and a model card'),
     'export': ('export_onnx', 'export to ONNX and check the file against PyTorch'),
     'thresholds': ('thresholds', 'choose the threshold of each class on saved scores'),
     'print-config': ('print_config', 'print a config with its bases and changes merged in'),

@@ -13,25 +13,24 @@ import argparse
 import re
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
 
 import mmcv
 import numpy as np
 from mmengine.config import Config, DictAction
 from mmengine.dataset import Compose, pseudo_collate
-from mmengine.fileio import list_dir_or_file
 from mmengine.model import BaseModel
 from mmengine.registry import DATASETS
 
 from ..config_tree import dataset_parts, type_name
-from ..datasets.image_file import decode_image, read_image_bytes
+from ..datasets import LoadImageChecked
 from ..visualization import ClassMaps, add_caption, class_maps, draw_heat
 from . import launch
 from .command_line import errors_in_one_line, make_parser
 from .export_onnx import build_model
 
 _SUFFIXES = ('.jpg', '.jpeg', '.png', '.bmp', '.webp')
-_SMALLEST_WIDTH, _LARGEST_WIDTH = 384, 1280
+#: Pixels, of the image and of the map beside it.
+_SMALLEST_WIDTH, _LARGEST_WIDTH = 320, 1024
 
 
 def parse_args(argv: Sequence[str] | None = None) -> argparse.Namespace:
@@ -55,10 +54,10 @@ def images_of(path: str) -> list[Path]:
         return [Path(path)]
     if not Path(path).is_dir():
         raise FileNotFoundError(f'{path} does not exist')
-    names = list_dir_or_file(path, list_dir=False, suffix=_SUFFIXES, case_sensitive=False)
-    if not (found := [Path(path) / name for name in sorted(names)]):
+    found = [file for file in Path(path).iterdir() if file.suffix.lower() in _SUFFIXES]
+    if not found:
         raise FileNotFoundError(f'{path} holds no image ({", ".join(_SUFFIXES)})')
-    return found
+    return sorted(found)
 
 
 def known_classes(cfg: Config, model: BaseModel, classes: Sequence[str]) -> list[str]:
@@ -100,7 +99,7 @@ def test_pipeline(cfg: Config) -> Compose:
 
 
 def draw(image: np.ndarray, maps: ClassMaps, number: int, name: str) -> np.ndarray:
-    """One map over its image, with a line that says what it is.
+    """An image and, to its right, a map over it, with lines that say what it is.
 
     Args:
         image: uint8 (H, W, 3) in RGB.
@@ -113,24 +112,26 @@ def draw(image: np.ndarray, maps: ClassMaps, number: int, name: str) -> np.ndarr
     heat = maps.on_image(*image.shape[:2])[number]
     cells = maps.cells[number]
     if maps.kind == 'logit':
-        text = f'logit of a cell: {cells.min():+.1f} (blue) to {cells.max():+.1f} (red)'
+        low, high = (round(float(v), 1) + 0.0 for v in (cells.min(), cells.max()))  # no -0.0
+        text = f'logit of a cell: {low:+.1f} to {high:+.1f}; red for the class, blue against it'
     else:
         text = f'attention: up to {cells.max() * cells.size:.1f} times its mean'
-    size = max(13, image.shape[1] // 45)
-    return add_caption(draw_heat(image, heat), [f'{name} {maps.scores[number]:.2f}', text], size)
+    picture = np.concatenate([image, draw_heat(image, heat)], axis=1)
+    return add_caption(picture, [f'{name} {maps.scores[number]:.2f}', text],
+                       max(13, image.shape[1] // 60))
 
 
 def main(argv: Sequence[str] | None = None) -> None:
     """Compute and draw."""
     args = parse_args(argv)
-    kinds: tuple[Any, ...] = (FileNotFoundError, ValueError, TypeError, RuntimeError)
-    with errors_in_one_line('class-map', *kinds):
+    with errors_in_one_line('class-map', FileNotFoundError, ValueError, RuntimeError):
         images = images_of(args.image)
         cfg = launch.load_config(args)
         model, classes = build_model(args)
         if not hasattr(getattr(model, 'head', None), 'class_maps'):
-            raise TypeError(f'{args.config} has a {type(model).__name__}, which has no image-level '
-                            'head: class maps are of MultiLabelClassifier and MultiTaskDetector')
+            raise ValueError(
+                f'{args.config} has a {type(model).__name__}, which has no image-level head: class '
+                'maps are of MultiLabelClassifier and MultiTaskDetector')
         names = known_classes(cfg, model, classes)
         wanted = find_classes(args.classes, names) if args.classes else None
         pipeline = test_pipeline(cfg)
@@ -138,7 +139,7 @@ def main(argv: Sequence[str] | None = None) -> None:
         for path in images:
             data = pipeline(dict(img_path=str(path), img_id=0))
             (maps,) = class_maps(model, pseudo_collate([data]), wanted)
-            image = decode_image(read_image_bytes(str(path))[0])[..., ::-1]
+            image = LoadImageChecked()(dict(img_path=str(path)))['img'][..., ::-1]
             shown = range(len(names)) if wanted is None else wanted
             order = range(len(wanted)) if wanted else np.argsort(-maps.scores, kind='stable')[:3]
             for number in order:

@@ -1,4 +1,8 @@
-"""The old name of ``tresnet-mm predict``, with its old default for ``--out-dir``."""
+"""The old name of ``tresnet-mm predict``, with its old default for ``--out-dir``.
+
+Examples:
+    tresnet-mm image-demo IMAGE_OR_FOLDER CONFIG CHECKPOINT --out-dir demo_out
+"""
 
 from collections.abc import Sequence
 
@@ -7,4 +11,4 @@ from . import predict
 
 def main(argv: Sequence[str] | None = None) -> None:
     """Predict."""
-    predict.main(argv, 'image-demo', 'demo_out')
+    predict.run(predict.parse_args(argv, 'image-demo', __doc__, 'demo_out'), 'image-demo')

@@ -3,23 +3,26 @@
 Results go to OUT_DIR/preds/NAME.json, one file an image, pictures to OUT_DIR/vis/NAME.jpg.
 
 Examples:
-    tresnet-mm predict photo.jpg fcos_tresnet_m CHECKPOINT --out-dir out
+    tresnet-mm predict IMAGE_OR_FOLDER fcos_tresnet_m CHECKPOINT --out-dir out
     tresnet-mm predict 'photos/**/*.jpg' more_photos published.safetensors --batch-size 8
     tresnet-mm predict photos multilabel_tresnet_m_224 MODEL.onnx --top-k 3
 """
 from __future__ import annotations
 
 import argparse
+import os
 from collections.abc import Sequence
+from glob import has_magic
 
 from ..config_files import shipped_configs
-from ..inference import Inferencer
+from ..inference import IMAGE_SUFFIXES, Inferencer, list_images
 from .command_line import errors_in_one_line, make_parser
 
 
-def parse_args(argv: Sequence[str] | None, name: str, out_dir: str) -> argparse.Namespace:
+def parse_args(argv: Sequence[str] | None = None, name: str = 'predict',
+               description: str | None = __doc__, out_dir: str = 'outputs') -> argparse.Namespace:
     """The command line, with ``images``, ``model`` and ``weights`` told apart."""
-    parser = make_parser(name, __doc__)
+    parser = make_parser(name, description)
     parser.usage = '%(prog)s [options] IMAGES... MODEL [WEIGHTS]'
     parser.add_argument('images', nargs='+', metavar='IMAGES',
                         help='files, folders, patterns in quotation marks, and URLs')
@@ -39,8 +42,8 @@ def parse_args(argv: Sequence[str] | None, name: str, out_dir: str) -> argparse.
 def add_model_arguments(parser: argparse.ArgumentParser) -> None:
     """Add MODEL and WEIGHTS, which `Inferencer` takes."""
     parser.add_argument('model', metavar='MODEL',
-                        help='config (file, package::path, or name of one of this package), or a '
-                        'published file, which needs no config')
+                        help='config (file, package::path, or name of one of this package); or, '
+                        'without one, a published file or the checkpoint of a run')
     parser.add_argument('weights', nargs='?', metavar='WEIGHTS',
                         help='with a config: checkpoint file or URL, or the .onnx file exported '
                         'with it')
@@ -61,9 +64,12 @@ def add_prediction_options(parser: argparse.ArgumentParser) -> None:
 
 
 def _is_config(text: str) -> bool:
-    """Whether an argument names a config, as no image does."""
-    return '::' in text or text.endswith(('.py', '.json', '.yaml', '.yml')) or (
-        text in shipped_configs())
+    """Whether an argument names a config, be it a misspelt one, and not images."""
+    if '::' in text or text.endswith(('.py', '.json', '.yaml', '.yml')) or (
+            text in shipped_configs()):
+        return True
+    return not (text.lower().endswith(IMAGE_SUFFIXES) or '://' in text or has_magic(text)
+                or os.path.lexists(text))
 
 
 def threshold_of(text: str | None) -> float | str | None:
@@ -74,11 +80,15 @@ def threshold_of(text: str | None) -> float | str | None:
         return text
 
 
-def main(argv: Sequence[str] | None = None, name: str = 'predict', out_dir: str = 'outputs'
-         ) -> None:
+def main(argv: Sequence[str] | None = None) -> None:
     """Predict, and say what was written."""
-    args = parse_args(argv, name, out_dir)
-    with errors_in_one_line(name, OSError, TypeError, ValueError):
+    run(parse_args(argv), 'predict')
+
+
+def run(args: argparse.Namespace, name: str) -> None:
+    """Do what a command line of `parse_args` says, for the command ``name``."""
+    with errors_in_one_line(name, OSError, ValueError):
+        list_images(args.images, args.skip_bad)  # a missing one is told before a model is built
         inferencer = Inferencer(args.model, args.weights, args.device)
         count = sum(1 for _ in inferencer.stream(
             args.images, args.out_dir, args.batch_size, args.score_thr,

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from copy import deepcopy
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -12,8 +12,11 @@ from typing import Any
 from mmengine.config import Config
 from mmengine.registry import DATASETS
 
-from ..checkpoint import HUB_SCHEMES, Published, fetch, read_published
+from ..checkpoint import HUB_SCHEMES, Published, fetch, read_file, read_published
+from ..checkpoint.config_text import parse_config
 from ..checkpoint.download import download
+from ..checkpoint.published import to_json
+from ..checkpoint.publishing import describe
 from ..config_files import read_config
 from ..config_tree import dataset_parts, type_name
 from .image_sources import WEB
@@ -30,7 +33,7 @@ class ModelSource:
         cfg: Its config: ``model``, and ``test_pipeline``, which is always there.
         weights: Path, URL, ``tresnet://`` or ``hf://`` name, as it was given.
         file: Where they are now: on this machine, but for those of a store such as ``s3://``.
-        published: What the weights say of themselves, if they are a published file.
+        published: What the weights say of themselves, if they are a published file, or alone.
         dataset_meta: ``classes`` and ``palette``, where the config's test data have them.
     """
 
@@ -55,8 +58,8 @@ def find_model(model: Any, weights: str | os.PathLike | None = None) -> ModelSou
     """Find the config and the weights of a model; nothing is built.
 
     Args:
-        model: A config: its path, a name as `find_config` takes it, a ``Config`` or a dict; or a
-            published file, alone.
+        model: A config: its path, a name as `find_config` takes it, a ``Config`` or a dict; or,
+            alone, a published file or a checkpoint of mmengine's runner.
         weights: Path, URL, ``tresnet://`` or ``hf://`` name of weights of this config, or the
             ``.onnx`` file that was exported with it.
 
@@ -64,7 +67,7 @@ def find_model(model: Any, weights: str | os.PathLike | None = None) -> ModelSou
         FileNotFoundError: There is no such config or file.
         TypeError: It is nothing of these.
         ValueError: The config cannot be read or has no model or test pipeline; there are no
-            weights; or weights alone are no published file.
+            weights; or weights alone do not say which model they are of.
     """
     if weights is None and _is_weights(model):
         model, weights = None, model
@@ -75,13 +78,9 @@ def find_model(model: Any, weights: str | os.PathLike | None = None) -> ModelSou
     weights = os.fspath(weights)
     path = _local(weights)
     published = None if path is None or path.suffix == '.onnx' else read_published(path)
-    if model is not None:
-        cfg = _read(model)
-    elif published is not None:
-        cfg = _config_of(published)
-    else:
-        raise ValueError(f'{weights} is no published file, so it does not say which model it is '
-                         'of: give its config too')
+    if model is None and published is None:
+        published = _published_of_run(weights, path)
+    cfg = _config_of(published) if model is None and published is not None else _read(model)
     return ModelSource(cfg, weights, str(path or weights), published, _dataset_meta(cfg))
 
 
@@ -105,8 +104,30 @@ def _local(weights: str) -> Path | None:
     if '://' in weights:
         return None
     if not Path(weights).expanduser().is_file():
-        raise FileNotFoundError(f'weights {weights} do not exist')
+        raise FileNotFoundError(f'checkpoint {weights} does not exist')
     return Path(weights).expanduser()
+
+
+def _published_of_run(weights: str, path: Path | None) -> Published:
+    """What a published file would say of a checkpoint that mmengine's runner wrote.
+
+    The runner keeps the config in it as Python text, which is read as data, and held to what a
+    published file may say, since it may be a stranger's.
+    """
+    if path is None or path.suffix == '.onnx':
+        meta: Any = None
+    else:
+        meta = read_file(path).get('meta')
+    if not isinstance(meta, Mapping) or not isinstance(meta.get('cfg'), str):
+        raise ValueError(f'{weights} does not say which model it is of, as a published file does '
+                         '(of tresnet-mm publish) or a checkpoint of a run: give its config too')
+    try:
+        published = describe(parse_config(meta['cfg']), meta.get('dataset_meta') or {})
+        to_json(published)  # which checks it
+    except (ValueError, TypeError, AttributeError) as error:  # of whatever else is in its place
+        raise ValueError(f'{weights}: what it says of its model cannot be taken: {error}: give its '
+                         'config too') from error
+    return published
 
 
 def _read(model: Any) -> Config:
@@ -127,7 +148,7 @@ def _read(model: Any) -> Config:
 
 def _config_of(published: Published) -> Config:
     return Config(dict(default_scope='mmdet', model=deepcopy(published.model),
-                       test_pipeline=deepcopy(published.test_pipeline)))
+                       test_pipeline=_without_truth(deepcopy(published.test_pipeline))))
 
 
 def _test_data(cfg: Config) -> Mapping[str, Any]:
@@ -144,6 +165,10 @@ def _test_pipeline(cfg: Config, name: str) -> list[Any]:
     if not steps:
         raise ValueError(f'{name} has no pipeline for testing, in test_dataloader.dataset or as '
                          'test_pipeline')
+    return _without_truth(steps)
+
+
+def _without_truth(steps: Iterable[Any]) -> list[Any]:
     return [step for step in steps if not type_name(step['type']).endswith('Annotations')]
 
 

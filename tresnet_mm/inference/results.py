@@ -56,8 +56,8 @@ def describe(sample: BaseDataElement, classes: Sequence[str], decision: Decision
         ``dict(label, label_id, score)``, and the scores of all classes by name.
 
     Raises:
-        TypeError: The sample has neither boxes nor scores of labels.
-        ValueError: A score is no number, or a label has no name.
+        ValueError: The sample has neither boxes nor scores of labels, a score is no number, or a
+            label has no name.
     """
     result: dict[str, Any] = {}
     if 'pred_instances' in sample:
@@ -69,8 +69,8 @@ def describe(sample: BaseDataElement, classes: Sequence[str], decision: Decision
                             for index in decision.labels(scores)]
         result['scores'] = dict(zip(classes, scores.tolist(), strict=True))
     if not result:
-        raise TypeError('the model gives neither pred_instances (boxes) nor pred_scores (labels), '
-                        f'but {", ".join(sample.keys()) or "nothing"}')
+        raise ValueError('the model gives neither pred_instances (boxes) nor pred_scores (labels), '
+                         f'but {", ".join(sample.keys()) or "nothing"}')
     return result
 
 

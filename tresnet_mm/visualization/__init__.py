@@ -1,6 +1,7 @@
 """Pictures of what models see and learn: boxes, labels, maps, mistakes, training curves."""
 
 from .box_mistakes import BoxMistake, BoxMistakes, find_box_mistakes
+from .box_sheets import write_box_sheets
 from .box_tile import draw_box_tile
 from .caption import add_caption
 from .class_maps import ClassMaps, class_maps
@@ -16,11 +17,13 @@ from .label_mistakes import (
     missed_labels,
 )
 from .label_scores import draw_label_scores
+from .label_sheets import write_label_sheets
 from .matrix import draw_matrix
 from .mlflow_backend import MLflowBackend
 from .multilabel_visualizer import MultiLabelVisualizer
 from .overlay import overlay_text
 from .run_curves import draw_runs, main_keys, read_run
+from .sheet_writer import SheetWriter
 from .training_curve import draw_training_curve, read_scalars
 from .truth import draw_truth
 from .wandb_backend import WandbBackend
@@ -32,6 +35,7 @@ __all__ = [
     'MLflowBackend',
     'MultiLabelVisualizer',
     'WandbBackend',
+    'SheetWriter',
     'add_caption',
     'class_maps',
     'co_occurrence',
@@ -54,4 +58,6 @@ __all__ = [
     'overlay_text',
     'read_run',
     'read_scalars',
+    'write_box_sheets',
+    'write_label_sheets',
 ]

@@ -91,7 +91,8 @@ def find_box_mistakes(truth: RenumberedCOCO, results: Sequence[dict[str, Any]], 
     if not kept:
         raise ValueError(f'none of the {len(results)} predictions has a score of '
                          f'{score_threshold:g} or more')
-    found = truth.loadRes(kept)
+    with contextlib.redirect_stdout(io.StringIO()):  # pycocotools tells what it does
+        found = truth.loadRes(kept)
     classes = list(range(1, num_classes + 1))
     pairs, free_boxes, free_objects = _match(truth, found, iou, classes)
     left = _subset(truth, free_objects), _subset(found, free_boxes)
@@ -120,7 +121,7 @@ def _match(truth: COCO, found: COCO, iou: float, classes: Sequence[int] | None =
         iou: The least overlap of a match.
         classes: Category ids to match one by one; None matches without regard to them.
     """
-    with contextlib.redirect_stdout(io.StringIO()):  # pycocotools tells what it does
+    with contextlib.redirect_stdout(io.StringIO()):
         evaluator = COCOeval(truth, found, 'bbox')
         evaluator.params.iouThrs = np.array([iou])
         evaluator.params.areaRng, evaluator.params.areaRngLbl = [[0, 1e10]], ['all']

@@ -68,7 +68,7 @@ def class_maps(model: BaseModel, data: dict[str, Any],
         IndexError: If there is no class of an index.
         NotImplementedError: If the head has no such maps.
     """
-    head = getattr(model, 'head', None)
+    head: Any = getattr(model, 'head', None)
     if not hasattr(head, 'class_maps'):
         raise TypeError(f'{type(model).__name__} has no image-level head, so no class maps')
     wanted = list(range(head.num_classes)) if classes is None else list(classes)

@@ -27,7 +27,8 @@ def draw_heat(image: np.ndarray, values: np.ndarray, largest: float | None = Non
         raise ValueError(f'values of shape {values.shape} on an image of {image.shape[:2]}')
     largest = float(np.abs(values).max()) if largest is None else largest
     strength = np.clip(values / largest, -1, 1) if largest > 0 else np.zeros(values.shape)
-    colours = 255 * matplotlib.colormaps['RdBu_r'](0.5 + 0.5 * strength)[..., :3]
+    # without the ends of the colour map, which are too dark to see anything through
+    colours = 255 * matplotlib.colormaps['RdBu_r'](0.5 + 0.38 * strength)[..., :3]
     grey = np.repeat(image.mean(axis=2, keepdims=True), 3, axis=2)
     share = _STRONGEST * np.abs(strength)[..., None]
     return np.round((1 - share) * grey + share * colours).astype(np.uint8)

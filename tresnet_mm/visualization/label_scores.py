@@ -62,17 +62,16 @@ def draw_label_scores(
         ValueError: If the number of scores, names or targets differs.
     """
     count = len(class_names)
-    values = np.zeros(count) if scores is None else np.asarray(scores, dtype=float)
+    values: np.ndarray = np.asarray(np.zeros(count) if scores is None else scores, dtype=float)
     labels = np.zeros(count) if targets is None else np.asarray(targets)
     if not len(values) == count == len(labels):
         raise ValueError(
             f'got {len(values)} scores for {count} class names and {len(labels)} targets'
         )
     true, unknown = labels > 0.5, labels < 0
+    positive: np.ndarray = np.asarray(values >= threshold if predicted is None else predicted, bool)
     if scores is None:
-        positive, top = np.zeros(count, bool), 0
-    else:
-        positive = np.asarray(values >= threshold if predicted is None else predicted, bool)
+        positive, top = np.zeros_like(true), 0
     lines = []
     listed, left_out = _listed(values, true, positive, top, most)
     for i in listed:

@@ -37,11 +37,11 @@ def draw_matrix(matrix: np.ndarray, row_names: Sequence[str], column_names: Sequ
     figure = Figure(figsize=(max(5, columns * cell + longest + 1.2),
                              max(4.2, rows * cell + longest + 1.2)), layout='constrained')
     axes = figure.subplots()
-    shown = axes.imshow(matrix, cmap='viridis', vmin=0, vmax=1)
+    shown = axes.imshow(100 * matrix, cmap='viridis', vmin=0, vmax=100)
     axes.set_xticks(range(columns), column_names, rotation=90, fontsize=8)
     axes.set_yticks(range(rows), row_names, fontsize=8)
     axes.set(xlabel=column_title, ylabel=row_title)
-    axes.set_title(title, fontsize=10)
+    axes.set_title(title, fontsize=10 if max(matrix.shape) <= _WITH_NUMBERS else 16)
     if max(matrix.shape) <= _WITH_NUMBERS:
         for (row, column), value in np.ndenumerate(matrix):
             if not np.isnan(value):
@@ -53,5 +53,5 @@ def draw_matrix(matrix: np.ndarray, row_names: Sequence[str], column_names: Sequ
         axes.grid(which='minor', color='white', linewidth=0.3)
         axes.tick_params(which='minor', length=0)
         axes.tick_params(top=True, labeltop=True, right=True, labelright=True)
-    figure.colorbar(shown, ax=axes, shrink=0.6, aspect=30)
+    figure.colorbar(shown, ax=axes, shrink=0.6, aspect=30, label='%')
     figure.savefig(out_file, dpi=120)
