@@ -85,7 +85,7 @@ def test_what_is_drawn_is_what_single_images_give(kind, clip, trained, monkeypat
             batch = next(inferencer.preprocess([video.ImageSource(frame, 0)], 1, skip_bad=False))
             (sample,) = inferencer.forward(batch)
             sample.pop('pred_scores', None)
-            expected = inferencer.visualize(frame, sample, inferencer.decision(0.01))
+            expected = inferencer.visualize(batch[0], sample, inferencer.decision(0.01))
             assert (expected != frame[..., ::-1]).any()
         if 'labels' in result:
             expected = overlay_text(
@@ -96,7 +96,7 @@ def test_what_is_drawn_is_what_single_images_give(kind, clip, trained, monkeypat
 @pytest.mark.parametrize('arguments', examples('video'), ids=' '.join)
 def test_the_examples_of_the_help(arguments, clip, trained, capsys):  # noqa: F811
     clip.rename('clip.mp4')  # OpenCV goes by what is in the file
-    publish(Path('published.safetensors'), 'joint', trained)
+    publish(Path('published.safetensors'), Inferencer(*map(str, trained['joint']), device='cpu'))
     with DefaultScope.overwrite_default_scope('mmdet'):
         model = MODELS.build(read_config('fcos_tresnet_tiny_shapes').model)
     torch.save(dict(state_dict=model.state_dict()), 'epoch_6.pth')

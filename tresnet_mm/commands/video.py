@@ -25,6 +25,7 @@ from rich.progress import track
 
 from ..inference import Inferencer
 from ..inference.image_sources import ImageSource
+from ..inference.inferencer import Prepared
 from ..inference.results import Decision
 from ..visualization import overlay_text
 from .command_line import errors_in_one_line, make_parser
@@ -117,28 +118,29 @@ def frames(reader: mmcv.VideoReader, part: Part) -> Iterator[np.ndarray]:
         frame = reader.read()
 
 
-def draw_frame(inferencer: Inferencer, frame: np.ndarray, sample: BaseDataElement,
+def draw_frame(inferencer: Inferencer, frame: Prepared, sample: BaseDataElement,
                decision: Decision) -> np.ndarray:
     """Draw what is predicted on a frame, whose size stays: boxes, labels in the upper left corner.
 
     Args:
         inferencer: The model.
-        frame: uint8 (H, W, 3) in BGR.
+        frame: The frame as the model got it.
         sample: What the model says of it.
         decision: Which boxes and labels are predicted.
 
     Returns:
         uint8 (H, W, 3) in RGB.
+
+    Raises:
+        ValueError: If a score or a box is no number.
     """
+    result = inferencer.postprocess(frame, sample, decision)
     boxes = BaseDataElement()
     if 'pred_instances' in sample:
         boxes.pred_instances = sample.pred_instances
     picture = inferencer.visualize(frame, boxes, decision)
-    if 'pred_scores' not in sample:
-        return picture
-    scores = sample.pred_scores.numpy()
-    return overlay_text(picture, [f'{scores[i]:.2f} {inferencer.classes[i]}'
-                                  for i in decision.labels(scores)])
+    return overlay_text(picture, [f'{label["score"]:.2f} {label["label"]}'
+                                  for label in result.get('labels', ())])
 
 
 @contextmanager
@@ -193,7 +195,7 @@ def annotate(inferencer: Inferencer, args: argparse.Namespace) -> tuple[int, int
         written = 0
         with writer(args.out, part.fps, (first.shape[1], first.shape[0])) as video:
             for batch in inferencer.preprocess(shown, args.batch_size, skip_bad=False):
-                for (_, frame, _), sample in zip(batch, inferencer.forward(batch), strict=True):
+                for frame, sample in zip(batch, inferencer.forward(batch), strict=True):
                     video.write(draw_frame(inferencer, frame, sample, decision)[..., ::-1])
                     written += 1
     return written, len(part)
