@@ -1,5 +1,6 @@
 """``tresnet-mm browse``: what is drawn is what the model gets."""
 
+import shlex
 from pathlib import Path
 
 import cv2
@@ -9,7 +10,7 @@ import torch
 from mmengine.config import Config
 from mmengine.model import BaseDataPreprocessor, ImgDataPreprocessor
 
-from tests.commands.examples import examples
+from tests.commands.test_examples import examples
 from tresnet_mm.__main__ import main
 from tresnet_mm.commands import browse
 from tresnet_mm.commands.browse import Given, boxes_are_unscaled, undo_normalisation
@@ -114,9 +115,10 @@ def test_normalisation_is_undone(settings):
         np.testing.assert_array_equal(image[:40, :48], given.flip(0).permute(1, 2, 0))
 
 
-@pytest.mark.parametrize('arguments', examples('browse'), ids=' '.join)
-def test_the_examples_of_the_help(arguments, here, shapes, coco_tiny, repo_root, monkeypatch,
+@pytest.mark.parametrize('line', examples('browse'))
+def test_the_examples_of_the_help(line, here, shapes, coco_tiny, repo_root, monkeypatch,
                                   capsys):
+    arguments = shlex.split(line)[1:]
     monkeypatch.setenv('COCO_ROOT', str(coco_tiny))
     monkeypatch.setenv('COCO_YEAR', '2017')
     (here / 'my_config.py').write_text(
@@ -136,6 +138,7 @@ def test_the_examples_of_the_help(arguments, here, shapes, coco_tiny, repo_root,
 
 @pytest.mark.parametrize(('arguments', 'message'), [
     (['fcos_tresnet_tiny_shapes', '--number', '0'], '--number must be at least 1, got 0'),
+    (['fcos_tresnet_tiny_shapes', '--out', 'b.xyz'], '--out b.xyz has the suffix of no picture'),
     (['fcos_tresnet_tiny_shapes', '--cfg-options', 'train_dataloader.dataset.ann_file=no.json'],
      'no.json of train_dataloader does not exist'),
     (['fcos_tresnet_tiny_shapes', '--split', 'test', '--cfg-options', 'test_dataloader=None'],

@@ -1,11 +1,12 @@
 """``tresnet-mm flops``: the numbers of a table, and for which image they are."""
 
+import shlex
 from pathlib import Path
 
 import pytest
 import torch
 
-from tests.commands.examples import examples
+from tests.commands.test_examples import examples
 from tresnet_mm.__main__ import main
 from tresnet_mm.commands.flops import count, input_size
 from tresnet_mm.config_files import read_config
@@ -21,8 +22,9 @@ def rows(said: str) -> dict[str, tuple[float, float]]:
             if len(line) == 3}
 
 
-@pytest.mark.parametrize('arguments', examples('flops'), ids=' '.join)
-def test_the_examples_of_the_help(arguments, tmp_path, monkeypatch, repo_root, capsys):
+@pytest.mark.parametrize('line', examples('flops'))
+def test_the_examples_of_the_help(line, tmp_path, monkeypatch, repo_root, capsys):
+    arguments = shlex.split(line)[1:]
     monkeypatch.chdir(tmp_path)
     Path('my_config.py').write_text(
         f"_base_ = '{repo_root}/configs/multitask_fcos_tresnet_tiny_shapes.py'\n")

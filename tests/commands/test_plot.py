@@ -1,12 +1,13 @@
 """``tresnet-mm plot``."""
 
 import json
+import shlex
 from pathlib import Path
 
 import cv2
 import pytest
 
-from tests.commands.examples import examples
+from tests.commands.test_examples import examples
 from tresnet_mm.__main__ import main
 from tresnet_mm.commands.plot import run_names
 
@@ -33,8 +34,9 @@ def here(tmp_path, monkeypatch) -> Path:
     return tmp_path
 
 
-@pytest.mark.parametrize('arguments', examples('plot'), ids=' '.join)
-def test_the_examples_of_the_help(arguments, here, capsys):
+@pytest.mark.parametrize('line', examples('plot'))
+def test_the_examples_of_the_help(line, here, capsys):
+    arguments = shlex.split(line)[1:]
     assert main(arguments) is None
     out = here / (arguments[arguments.index('--out') + 1] if '--out' in arguments else 'curves.png')
     assert cv2.imread(str(out)).std() > 1

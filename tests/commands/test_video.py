@@ -1,5 +1,6 @@
 """``tresnet-mm video``: which frames are taken, what is drawn on them, and what is left behind."""
 
+import shlex
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -10,7 +11,7 @@ import pytest
 import torch
 from mmengine.registry import MODELS, DefaultScope
 
-from tests.commands.examples import examples
+from tests.commands.test_examples import examples
 from tests.inference.conftest import trained  # noqa: F401
 from tests.inference.test_inferencer import publish
 from tresnet_mm import Inferencer
@@ -93,8 +94,9 @@ def test_what_is_drawn_is_what_single_images_give(kind, clip, trained, monkeypat
         np.testing.assert_array_equal(picture[..., ::-1], expected)
 
 
-@pytest.mark.parametrize('arguments', examples('video'), ids=' '.join)
-def test_the_examples_of_the_help(arguments, clip, trained, capsys):  # noqa: F811
+@pytest.mark.parametrize('line', examples('video'))
+def test_the_examples_of_the_help(line, clip, trained, capsys):  # noqa: F811
+    arguments = shlex.split(line)[1:]
     clip.rename('clip.mp4')  # OpenCV goes by what is in the file
     publish(Path('published.safetensors'), Inferencer(*map(str, trained['joint']), device='cpu'))
     with DefaultScope.overwrite_default_scope('mmdet'):

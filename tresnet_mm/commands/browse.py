@@ -19,6 +19,7 @@ from itertools import islice
 from pathlib import Path
 from typing import Any
 
+import cv2
 import mmcv
 import numpy as np
 import torch
@@ -28,12 +29,13 @@ from mmengine.runner import Runner, set_random_seed
 from mmengine.structures import BaseDataElement, InstanceData
 from torch import Tensor, nn
 
+from ..config_files import read_config
 from ..config_tree import dataset_parts, type_name
 from ..models import MultiTaskDetector
 from ..models.multitask_detector import image_labels
 from ..visualization import add_caption, contact_sheet, draw_truth
 from . import launch
-from .command_line import errors_in_one_line, make_parser
+from .command_line import command, make_parser
 
 _SHEET_WIDTH, _LEAST_WIDTH = 360, 360
 
@@ -54,7 +56,6 @@ def parse_args(argv: Sequence[str] | None = None) -> argparse.Namespace:
                        help='a picture of its own for each image instead')
     parser.add_argument('--cfg-options', nargs='+', action=DictAction,
                         help=launch.CFG_OPTIONS_HELP)
-    parser.set_defaults(launcher='none', work_dir=None)
     return parser.parse_args(argv)
 
 
@@ -169,26 +170,28 @@ def picture_name(sample: BaseDataElement, number: int) -> str:
     return f'{number:04d}_{stem}.jpg' if stem else f'{number:04d}.jpg'
 
 
+@command('browse')
 def main(argv: Sequence[str] | None = None) -> None:
     """Load, draw and write."""
     args = parse_args(argv)
-    with errors_in_one_line('browse'):
-        if args.number < 1:
-            raise ValueError(f'--number must be at least 1, got {args.number}')
-        given = Given(launch.load_config(args), args.split, args.seed)
-        pictures, sizes, count = [], set(), 0
-        for number, (image, sample) in enumerate(islice(given, args.number)):
-            count += 1
-            sizes.add(f'{image.shape[1]} x {image.shape[0]}')
-            width = max(image.shape[1], _LEAST_WIDTH) if args.out_dir else _SHEET_WIDTH
-            picture = draw_truth(image, sample, given.dataset_meta, width)
-            if args.out_dir:
-                mmcv.imwrite(picture[..., ::-1], str(args.out_dir / picture_name(sample, number)))
-                continue
-            name = osp.basename(sample.get('img_path') or '')
-            pictures.append(add_caption(picture, [name]) if name else picture)
-        if not args.out_dir:
-            args.out.parent.mkdir(parents=True, exist_ok=True)
-            mmcv.imwrite(contact_sheet(pictures)[..., ::-1], str(args.out))
+    if args.number < 1:
+        raise ValueError(f'--number must be at least 1, got {args.number}')
+    if not cv2.haveImageWriter(args.out.name):
+        raise ValueError(f'--out {args.out} has the suffix of no picture that can be written')
+    given = Given(launch.merge(read_config(args.config), args), args.split, args.seed)
+    pictures, sizes, count = [], set(), 0
+    for number, (image, sample) in enumerate(islice(given, args.number)):
+        count += 1
+        sizes.add(f'{image.shape[1]} x {image.shape[0]}')
+        width = max(image.shape[1], _LEAST_WIDTH) if args.out_dir else _SHEET_WIDTH
+        picture = draw_truth(image, sample, given.dataset_meta, width)
+        if args.out_dir:
+            mmcv.imwrite(picture[..., ::-1], str(args.out_dir / picture_name(sample, number)))
+            continue
+        name = osp.basename(sample.get('img_path') or '')
+        pictures.append(add_caption(picture, [name]) if name else picture)
+    if not args.out_dir:
+        args.out.parent.mkdir(parents=True, exist_ok=True)
+        mmcv.imwrite(contact_sheet(pictures)[..., ::-1], str(args.out))
     print(f'{count} of {len(given.dataset)} images of {args.split}_dataloader, '
           f'{", ".join(sorted(sizes))} pixels as the model gets them: {args.out_dir or args.out}')

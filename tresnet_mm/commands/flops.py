@@ -22,10 +22,11 @@ from mmengine.config import Config, DictAction
 from mmengine.registry import MODELS, init_default_scope
 from torch import Tensor, nn
 
+from ..config_files import read_config
 from ..config_tree import dataset_parts, type_name
 from ..models.complexity import Complexity, complexity
 from . import launch
-from .command_line import errors_in_one_line, make_parser
+from .command_line import command, make_parser
 
 
 def parse_args(argv: Sequence[str] | None = None) -> argparse.Namespace:
@@ -39,7 +40,6 @@ def parse_args(argv: Sequence[str] | None = None) -> argparse.Namespace:
                         help='how deep to list the parts (default: %(default)s)')
     parser.add_argument('--cfg-options', nargs='+', action=DictAction,
                         help=launch.CFG_OPTIONS_HELP)
-    parser.set_defaults(launcher='none', work_dir=None)
     return parser.parse_args(argv)
 
 
@@ -107,12 +107,12 @@ def _rows(model: nn.Module, found: Complexity, depth: int) -> Iterator[tuple[str
             yield name, parameters, products
 
 
+@command('flops')
 def main(argv: Sequence[str] | None = None) -> None:
     """Build, count and print."""
     args = parse_args(argv)
-    with errors_in_one_line('flops'):
-        cfg = launch.load_config(args)
-        model, found, shape = count(cfg, *input_size(cfg, args.size))
+    cfg = launch.merge(read_config(args.config), args)
+    model, found, shape = count(cfg, *input_size(cfg, args.size))
     print('\n'.join(table(model, found, args.depth)))
     print(f'One image of {shape[-2]} x {shape[-1]} (height x width) as the model gets it; '
           'convolutions and matrix products, norm layers left out.')

@@ -18,7 +18,7 @@ from pathlib import Path
 
 from ..visualization import draw_runs, main_keys, read_run
 from ..visualization.run_curves import Records, by_epoch, points
-from .command_line import errors_in_one_line, make_parser
+from .command_line import command, errors_in_one_line, make_parser
 
 
 def parse_args(argv: Sequence[str] | None = None) -> argparse.Namespace:
@@ -71,10 +71,11 @@ def summary(runs: Mapping[str, Records], keys: Sequence[str]) -> list[str]:
     return lines
 
 
+@command('plot')
 def main(argv: Sequence[str] | None = None) -> None:
     """Read, draw, and print how each run ended."""
     args = parse_args(argv)
-    with errors_in_one_line('plot'):
+    with errors_in_one_line('plot', OSError, ValueError):  # matplotlib's of a suffix, too
         runs = dict(zip(run_names(args.runs, args.labels), map(read_run, args.runs), strict=True))
         keys = args.keys or main_keys(runs)
         args.out.parent.mkdir(parents=True, exist_ok=True)

@@ -28,7 +28,7 @@ from ..inference.image_sources import ImageSource
 from ..inference.inferencer import Prepared
 from ..inference.results import Decision
 from ..visualization import overlay_text
-from .command_line import errors_in_one_line, make_parser
+from .command_line import command, errors_in_one_line, make_parser
 from .predict import add_model_arguments, add_prediction_options, threshold_of
 
 #: suffix -> code of the encoding that every build of OpenCV can write
@@ -218,10 +218,11 @@ def check_files(args: argparse.Namespace) -> None:
         part_of(reader, args.video, args.start, args.end, args.every)
 
 
+@command('video')
 def main(argv: Sequence[str] | None = None) -> None:
     """Predict on a video, and say what was written."""
     args = parse_args(argv)
-    with errors_in_one_line('video', OSError, TypeError, ValueError):
+    with errors_in_one_line('video', OSError, ValueError):
         check_files(args)
         inferencer = Inferencer(args.model, args.weights, args.device, show_progress=False)
         written, expected = annotate(inferencer, args)
