@@ -83,6 +83,21 @@ def test_wrong_values_are_refused(arguments, capsys):
     assert arguments[0] in capsys.readouterr().err
 
 
+@pytest.mark.parametrize('script', ['train', 'test'])
+def test_torchrun_leaves_the_option_to_the_script(script, repo_root):
+    """Several of its own options begin with ``--log``, which it would take for short for one."""
+    from torch.distributed.run import parse_args
+
+    more = ['c.pth'] if script == 'test' else []
+    done = subprocess.run(
+        ['bash', str(repo_root / f'tools/dist_{script}.sh'), 'c.py', *more, '2', '--log', 'wandb'],
+        env={**os.environ, 'PYTHON': 'echo'}, capture_output=True, text=True, check=True)
+    args = parse_args(done.stdout.split()[2:])  # behind -m torch.distributed.run
+    assert args.training_script.endswith(f'tools/{script}.py')
+    assert args.training_script_args == [
+        'c.py', *more, '--launcher', 'pytorch', '--log', 'wandb']
+
+
 @pytest.fixture(scope='module')
 def run(tmp_path_factory, repo_root) -> Path:
     """A run of two epochs, logged to all that is installed; its folder."""

@@ -93,7 +93,8 @@ def weights_source(runner: Runner, model: nn.Module) -> str:
 def schedule(runner: Runner) -> str:
     """Length of the run and how the learning rate moves."""
     if _by_epoch(runner):
-        length = f'{runner.max_epochs} epochs of {len(runner.train_dataloader)} steps'
+        epochs = f'{runner.max_epochs} epoch{"s" * (runner.max_epochs != 1)}'
+        length = f'{epochs} of {len(runner.train_dataloader)} steps'
     else:
         length = f'{runner.max_iters} steps'
     schedulers = runner.param_schedulers or []
