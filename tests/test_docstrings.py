@@ -16,12 +16,14 @@ MODULES = [
     'deploy.fuse',
     'evaluation.multilabel_metric',
     'inference.inferencer',
+    'models.complexity',
     'models.layers.inplace_abn',
     'models.losses.asymmetric_focal_loss',
     'models.losses.asymmetric_loss',
     'models.losses.asymmetric_loss_single_label',
     'models.tresnet',
     'preflight',
+    'visualization.mlflow_backend',
 ]
 
 
