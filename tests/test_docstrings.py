@@ -10,8 +10,8 @@ from mmengine.logging import MMLogger
 MODULES = [
     'archs',
     'backbone_swap',
+    'checkpoint.config_text',
     'checkpoint.conversion',
-    'checks.resume',
     'config_tree',
     'deploy.fuse',
     'evaluation.multilabel_metric',
