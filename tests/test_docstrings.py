@@ -11,12 +11,13 @@ MODULES = [
     'archs',
     'backbone_swap.config_changes',
     'backbone_swap.swap',
+    'checkpoint.config_text',
     'checkpoint.conversion',
-    'checks.resume',
     'config_tree',
     'deploy.fuse',
     'evaluation.multilabel_metric',
     'inference.inferencer',
+    'models.complexity',
     'models.layers.inplace_abn',
     'models.losses.asymmetric_focal_loss',
     'models.losses.asymmetric_loss',
@@ -24,6 +25,7 @@ MODULES = [
     'models.icnet_tresnet',
     'models.tresnet',
     'preflight',
+    'visualization.mlflow_backend',
 ]
 
 
