@@ -9,19 +9,23 @@ from mmengine.logging import MMLogger
 #: Modules of the public functions and classes, each of which shows how it is used.
 MODULES = [
     'archs',
-    'backbone_swap',
+    'backbone_swap.config_changes',
+    'backbone_swap.swap',
+    'checkpoint.config_text',
     'checkpoint.conversion',
-    'checks.resume',
     'config_tree',
     'deploy.fuse',
     'evaluation.multilabel_metric',
     'inference.inferencer',
+    'models.complexity',
     'models.layers.inplace_abn',
     'models.losses.asymmetric_focal_loss',
     'models.losses.asymmetric_loss',
     'models.losses.asymmetric_loss_single_label',
+    'models.icnet_tresnet',
     'models.tresnet',
     'preflight',
+    'visualization.mlflow_backend',
 ]
 
 

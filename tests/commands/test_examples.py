@@ -55,6 +55,11 @@ NOT_RUN = {
     'tresnet-mm test CONFIG CHECKPOINT --out scores.npz': 'stands for the step before mistakes',
     'tresnet-mm mistakes': 'tests/commands/test_mistakes.py',
     'tresnet-mm web': 'a server: tests/web/test_browser.py',
+    'tresnet-mm train multilabel_tresnet_m_224 --log': 'tests/commands/test_run_logging.py',
+    'tresnet-mm browse': 'tests/commands/test_browse.py',
+    'tresnet-mm plot': 'tests/commands/test_plot.py',
+    'tresnet-mm flops': 'tests/commands/test_flops.py',
+    'tresnet-mm video': 'tests/commands/test_video.py',
     'tresnet-mm publish': 'tests/commands/test_publish.py',
 }
 
