@@ -107,6 +107,7 @@ def test_sizes(door):
     assert ask(door, 'POST', upload, content_length=str(LIMIT + 1))[0] == 413
     assert ask(door, 'POST', join, content_length=str((1 << 20) + 1))[0] == 413
     assert ask(door, 'POST', upload, content_length='many')[0] == 411
+    assert ask(door, 'POST', upload, transfer_encoding='chunked')[0] == 411
 
 
 @pytest.mark.parametrize(('host', 'status'), [

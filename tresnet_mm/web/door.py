@@ -79,7 +79,7 @@ class Door:
             return HTTPStatus.NOT_FOUND
         if method == 'POST':
             length = headers.get('content-length', '')
-            if not length.isdecimal():
+            if not length.isdecimal() or 'transfer-encoding' in headers:  # which would overrule it
                 return HTTPStatus.LENGTH_REQUIRED
             if int(length) > (self.max_upload if path == _UPLOAD else _MAX_REQUEST):
                 return HTTPStatus.REQUEST_ENTITY_TOO_LARGE

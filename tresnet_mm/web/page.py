@@ -83,25 +83,31 @@ class Page:
                         elem_id='map')
                     map_text = _text(visible=False, elem_id='map-text')
                     results = _text(elem_id='results')
-            drawn, maps = [pictures, results], [map_class, map_picture, map_text]
-            # One after the other in the order they were asked for, so that no older picture comes
-            # after a newer one, and the last wish is heard.
-            hidden: dict[str, Any] = dict(api_visibility='private', concurrency_id='page',
-                                          concurrency_limit=1, trigger_mode='always_last')
-            model.input(self.choose_model, [model], controls, **hidden).then(
-                self.take, [session, model, files, *controls],
-                [session, left_out, *drawn, *maps], **hidden)
-            files.change(self.take, [session, model, files, *controls],
-                         [session, left_out, *drawn, *maps], **hidden)
-            for control in controls:
-                control.input(self.redraw, [session, *controls], drawn, show_progress='hidden',
-                              **hidden)
-            controls[-1].input(lambda own: gr.update(visible=not own), [controls[-1]],
-                               [controls[1]], show_progress='hidden', **hidden)
-            pictures.select(self.select, [session, *controls, map_class],
-                            [session, results, *maps], show_progress='hidden', **hidden)
-            map_class.input(self.draw_map, [session, map_class], maps[1:], **hidden)
+            self._connect(session, model, files, controls, left_out, [pictures, results],
+                          [map_class, map_picture, map_text])
         return blocks
+
+    def _connect(self, session: gr.State, model: gr.Dropdown, files: gr.File, controls: list[Any],
+                 left_out: gr.Markdown, drawn: list[Any], maps: list[Any]) -> None:
+        """Have gradio call what is below."""
+        # One after the other in the order they were asked for, so that no older picture comes after
+        # a newer one, and the last wish is heard.
+        hidden: dict[str, Any] = dict(api_visibility='private', concurrency_id='page',
+                                      concurrency_limit=1, trigger_mode='always_last')
+        quiet = dict(hidden, show_progress='hidden')
+        taking = ([session, model, files, *controls], [session, left_out, *drawn, *maps])
+        files.change(self.take, *taking, **hidden)
+        model.input(self.choose_model, [model], controls, **hidden).then(
+            self.take, *taking, **hidden)
+        for control in controls:
+            control.input(self.redraw, [session, *controls], drawn, **quiet)
+        _, labels_above, own = controls
+        own.input(lambda own: gr.update(visible=not own), [own], [labels_above], **quiet)
+        pictures, results = drawn
+        map_class, *map_shown = maps
+        pictures.select(self.select, [session, *controls, map_class], [session, results, *maps],
+                        **quiet)
+        map_class.input(self.draw_map, [session, map_class], map_shown, **hidden)
 
     @staticmethod
     def style() -> dict[str, Any]:
