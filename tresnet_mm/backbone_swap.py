@@ -62,7 +62,7 @@ def swap_backbone(cfg: Config, arch: str = 'm') -> Config:
         ValueError: If the config has no backbone, or one that is no ResNet, or if the arch is
             unknown or does not fit.
 
-    Example:
+    Examples:
         >>> from mmengine.config import Config
         >>> cfg = Config(dict(model=dict(
         ...     backbone=dict(type='ResNet', depth=50, out_indices=(1, 2, 3)),

@@ -46,7 +46,10 @@ One config of each of mmdet's config folders that has a ResNet, with that ResNet
 whether the model is built, computes its losses with backward, and predicts, on the CPU with random
 images and weights. Made by
 
-    python -m benchmarks.experiments.swap_report --archs {archs} --out docs/swap_report.md
+<!-- needs: minutes -->
+```sh
+python -m benchmarks.experiments.swap_report --archs {archs} --out docs/swap_report.md
+```
 """
 
 

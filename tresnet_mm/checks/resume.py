@@ -89,7 +89,7 @@ def read_settings(text: str) -> dict[str, Any]:
     Literals and ``dict(...)`` are read; a setting that holds anything else is left out, since the
     text comes out of a file that may be a stranger's.
 
-    Example:
+    Examples:
         >>> read_settings("train_cfg = dict(max_epochs=3)\nx = open('file')")
         {'train_cfg': {'max_epochs': 3}}
     """

@@ -30,7 +30,7 @@ class LoadImageChecked(LoadImageFromFile):
         imdecode_backend: ``pillow``, ``cv2`` or another decoder of mmcv's. Detection configs take
             OpenCV, as all of mmdet; multi-label ones Pillow, as the published weights were trained.
         max_pixels: The largest image, in pixels; by default Pillow's limit for decompression bombs.
-        **kwargs: Arguments of :class:`mmcv.transforms.LoadImageFromFile`.
+        **kwargs: Arguments of `LoadImageFromFile`.
 
     Raises:
         FileNotFoundError: The image file does not exist.
