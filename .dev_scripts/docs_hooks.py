@@ -1,9 +1,9 @@
 """What MkDocs does to the pages of docs/ on their way into the site.
 
 The pages are read in the checkout too, so their links may lead out of docs/: to pictures that the
-benchmarks draw, to results and sources. The site takes such pictures along; of other files, which it
-does not have, it shows the names. CHANGELOG.md and CONTRIBUTING.md, which belong to the checkout's
-top, become pages.
+benchmarks draw, to results and sources. The site takes such pictures along; of other files, which
+it does not have, it shows the names. CHANGELOG.md and CONTRIBUTING.md, which belong to the
+checkout's top, become pages.
 """
 
 from __future__ import annotations

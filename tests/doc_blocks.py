@@ -1,10 +1,10 @@
 """The fenced blocks of the pages, and what it takes to run them.
 
-Shell and Python blocks are run in the order of their page, in one folder and one shell. A comment above
-a block says what else there is to know; its parts are divided by semicolons:
+Shell and Python blocks are run in the order of their page, in one folder and one shell. A comment
+above a block says what else there is to know; its parts are divided by semicolons:
 
     <!-- needs: COCO, a GPU -->   not run: what it needs is not there when tests run (`NEEDS`)
-    <!-- given: shapes -->        run, after the test has put this into the folder (`tests/doc_given.py`)
+    <!-- given: shapes -->        run, after this was put into the folder (`tests/doc_given.py`)
     <!-- file: my_config.py -->   the content of a file: it is written, and read by later blocks
 """
 
@@ -105,5 +105,5 @@ def script(blocks: list[Block]) -> str:
     return '\n'.join(lines) + '\n'
 
 
-if __name__ == '__main__':  # python -m tests.doc_blocks docs/get_started.md | bash
+if __name__ == '__main__':  # python tests/doc_blocks.py docs/get_started.md | bash
     print(script(read_blocks(Path(sys.argv[1]))), end='')
