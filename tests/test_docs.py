@@ -7,13 +7,13 @@ import sys
 from pathlib import Path
 
 import pytest
-import torch
 from mmengine.config import Config
 from mmengine.registry import MODELS, DefaultScope
 
 from tests.doc_blocks import NEEDS, RUN, SHOWN, Block, read_blocks, script, without_blocks
 from tests.doc_given import give
 from tresnet_mm.commands import COMMANDS
+from tresnet_mm.commands.swap import child_config
 from tresnet_mm.config_tree import parts
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -73,9 +73,13 @@ def test_a_config_makes_a_model(block, tmp_path, monkeypatch):
         return
     for _, part in parts(cfg.model):
         part.pop('init_cfg', None)
-    with DefaultScope.overwrite_default_scope(cfg.get('default_scope', 'mmdet')), \
-            torch.device('meta'):
+    with DefaultScope.overwrite_default_scope(cfg.get('default_scope', 'mmdet')):
         assert list(MODELS.build(cfg.model).parameters())
+
+
+def test_the_page_shows_what_swap_writes():
+    (shown,) = (block for block in BLOCKS['docs/swap.md'] if block.file)
+    assert shown.text == child_config('mmdet::atss/atss_r50_fpn_1x_coco.py', 'm')
 
 
 @pytest.mark.parametrize('page', PAGES)
