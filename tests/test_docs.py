@@ -8,10 +8,12 @@ from pathlib import Path
 
 import pytest
 from mmengine.config import Config
-from mmengine.registry import MODELS, DefaultScope
+from mmengine.registry import DefaultScope
 
 from tests.doc_blocks import NEEDS, RUN, SHOWN, Block, read_blocks, script, without_blocks
 from tests.doc_given import give
+from tests.lines import needs_configs_of_ours
+from tresnet_mm.checks.model_facts import build_model
 from tresnet_mm.commands import COMMANDS
 from tresnet_mm.commands.swap import child_config
 from tresnet_mm.config_tree import parts
@@ -38,13 +40,14 @@ def test_every_block_is_run_or_says_why_not(page):
     assert wrong == []
 
 
-def marked(page: str, blocks: list[Block]) -> list:
-    if not any(block.is_run for block in blocks):
-        return []
-    return [pytest.param(page, id=page, marks=pytest.mark.slow)]
+def marks(*blocks: Block) -> list[pytest.MarkDecorator]:
+    return [needs_configs_of_ours] * any("'tresnet_mm::" in block.text for block in blocks)
 
 
-@pytest.mark.parametrize('page', sum((marked(*item) for item in BLOCKS.items()), []))
+@pytest.mark.slow
+@pytest.mark.parametrize('page', [
+    pytest.param(page, marks=marks(*blocks)) for page, blocks in BLOCKS.items()
+    if any(block.is_run for block in blocks)])
 def test_the_page_can_be_followed(page, tmp_path):
     blocks = BLOCKS[page]
     for thing in {thing for block in blocks if not block.needs for thing in block.given}:
@@ -62,7 +65,9 @@ def test_the_page_can_be_followed(page, tmp_path):
     assert done.returncode == 0, f'{said.split("== ")[-1][:200]}\n...\n{said[-3000:]}'
 
 
-@pytest.mark.parametrize('block', CONFIGS, ids=lambda block: f'{block.where} {block.file}')
+@pytest.mark.parametrize('block', [
+    pytest.param(block, id=f'{block.where} {block.file}', marks=marks(block))
+    for block in CONFIGS])
 def test_a_config_makes_a_model(block, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     for thing in block.given:
@@ -74,7 +79,7 @@ def test_a_config_makes_a_model(block, tmp_path, monkeypatch):
     for _, part in parts(cfg.model):
         part.pop('init_cfg', None)
     with DefaultScope.overwrite_default_scope(cfg.get('default_scope', 'mmdet')):
-        assert list(MODELS.build(cfg.model).parameters())
+        assert list(build_model(cfg.model).parameters())
 
 
 def test_the_page_shows_what_swap_writes():
