@@ -5,7 +5,7 @@ _base_ = [
     '_base_/models/multilabel_tresnet_tiny.py',
     '_base_/datasets/shapes_multilabel.py',
     '_base_/schedules/shapes_multilabel_onecycle.py',
-    '_base_/default_runtime.py',
+    '_base_/multilabel_runtime.py',
 ]
 
 randomness = dict(seed=0)

@@ -3,7 +3,7 @@ _base_ = [
     './_base_/models/multilabel_tresnet_m.py',
     './_base_/datasets/coco_multilabel_640.py',
     './_base_/schedules/multilabel_onecycle_40e.py',
-    './_base_/default_runtime.py',
+    './_base_/multilabel_runtime.py',
 ]
 
 model = dict(

@@ -25,3 +25,4 @@ tta_model = dict(type='MultiTaskTTAModel')
 image_metric = dict(type='MultiLabelMetric', skip_unlabelled=True)
 val_evaluator = [_base_.val_evaluator, image_metric]
 test_evaluator = val_evaluator
+visualizer = dict(type='MultiLabelVisualizer')  # draws the boxes, too

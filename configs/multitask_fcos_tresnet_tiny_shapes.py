@@ -24,3 +24,4 @@ tta_model = dict(
 
 val_evaluator = [_base_.val_evaluator, dict(type='MultiLabelMetric')]
 test_evaluator = val_evaluator
+visualizer = dict(type='MultiLabelVisualizer')  # draws the boxes, too

@@ -9,7 +9,7 @@ from mmengine.config import Config
 from mmengine.registry import MODELS, DefaultScope
 from mmengine.runner import save_checkpoint
 
-from tresnet_mm.commands.config_files import find_config
+from tresnet_mm.config_files import find_config
 from tresnet_mm.datasets.shapes import ShapesSpec, make_shapes
 from tresnet_mm.evaluation import save_thresholds
 

@@ -14,9 +14,9 @@ import tresnet_mm
 from benchmarks.experiments import swap_report
 from tests.lines import needs_config
 from tresnet_mm.backbone_swap import plan_swap
-from tresnet_mm.commands.config_files import find_config
 from tresnet_mm.commands.swap import child_config
 from tresnet_mm.commands.test import set_classwise, set_tta
+from tresnet_mm.config_files import find_config
 
 #: What a swap has to get right, each in one config: the folder of mmdet's configs.
 SAMPLE = ['atss', 'detr', 'libra_rcnn', 'yolof']

@@ -143,6 +143,10 @@ def test_console_command_trains_and_tests(console, tmp_path):
     every_box = ['--cfg-options', 'model.test_cfg.score_thr=0']
     said = console('test', 'fcos_tresnet_tiny_shapes', checkpoint, *every_box, **shapes)
     assert 'coco/bbox_mAP' in said
+    said = console('predict', tmp_path / 'shapes/val', 'fcos_tresnet_tiny_shapes', checkpoint,
+                   '--out-dir', 'out', '--batch-size', 4)
+    assert said.endswith('4 images: out/preds, out/vis\n')
+    assert len(list((tmp_path / 'out').glob('*/*'))) == 8
 
 
 @pytest.mark.parametrize(('title', 'expected'), [

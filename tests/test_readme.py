@@ -13,7 +13,7 @@ from packaging.requirements import Requirement
 
 from tests.doc_blocks import read_blocks
 from tresnet_mm._requirements import REQUIREMENTS
-from tresnet_mm.commands.config_files import shipped_configs
+from tresnet_mm.config_files import shipped_configs
 
 
 @pytest.fixture(scope='module')

@@ -12,11 +12,12 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 import torch
+from mmdet.datasets import CocoDataset
 from mmengine.config import Config
 from mmengine.hooks import IterTimerHook, LoggerHook
 from mmengine.registry import MODELS, init_default_scope
 
-from tresnet_mm.commands import image_demo, mmdet_tool, test, train
+from tresnet_mm.commands import image_demo, mmdet_tool, predict, test, train
 
 ROOT = Path(__file__).resolve().parent.parent
 TOOLS = ROOT / 'tools'
@@ -317,18 +318,25 @@ def test_tta_without_a_pipeline_of_its_own_mirrors(coco_tiny, tmp_path, monkeypa
     assert cfg.model.type == 'DetTTAModel'
 
 
-def test_image_demo_draws(coco_tiny, tmp_path, monkeypatch):
-    monkeypatch.setenv('COCO_ROOT', str(coco_tiny))
+@pytest.mark.parametrize('command', [image_demo, predict])
+def test_prediction_on_real_images(command, coco_tiny, tmp_path, monkeypatch, capsys):
+    """By both names; the data set of the config need not be there, and names the classes."""
     cfg = Config.fromfile(ROOT / 'configs/fcos_tresnet_m.py')
     shallow_checkpoint(cfg, tmp_path / 'c.pth')
+    weights = torch.load(tmp_path / 'c.pth', weights_only=True)['state_dict']
+    torch.save(dict(state_dict=weights), tmp_path / 'c.pth')
     cfg.dump(tmp_path / 'config.py')
-    image = sorted((coco_tiny / 'val2017').glob('*.jpg'))[0]
-    image_demo.main([
-        str(image), str(tmp_path / 'config.py'), str(tmp_path / 'c.pth'),
-        '--out-dir', str(tmp_path / 'out'), '--score-thr', '0', '--device', 'cpu'])
-    assert (tmp_path / 'out' / 'vis' / image.name).stat().st_size > 0
-    boxes = json.loads((tmp_path / 'out' / 'preds' / f'{image.stem}.json').read_text())
-    assert set(boxes) >= {'bboxes', 'scores', 'labels'}
+    images = sorted((coco_tiny / 'val2017').glob('*.jpg'))[:2]
+    monkeypatch.chdir(tmp_path)
+    command.main([*map(str, images), 'config.py', 'c.pth', '--score-thr', '0', '--device', 'cpu'])
+    out_dir = 'demo_out' if command is image_demo else 'outputs'
+    assert capsys.readouterr().out.endswith(f'2 images: {out_dir}/preds, {out_dir}/vis\n')
+    for image in images:
+        assert (tmp_path / out_dir / 'vis' / image.name).stat().st_size > 0
+        found = json.loads((tmp_path / out_dir / 'preds' / f'{image.stem}.json').read_text())
+        assert found['path'] == str(image) and set(found['boxes'][0]) == {
+            'label', 'label_id', 'score', 'bbox'}
+        assert {box['label'] for box in found['boxes']} < set(CocoDataset.METAINFO['classes'])
 
 
 def test_mmdet_tool_lists_what_there_is():

@@ -63,7 +63,8 @@ def draw_sheet(scores_file: Path, out_file: Path, count: int = 15) -> None:
     pictures = [
         draw_label_scores(mmcv.imread(path, channel_order='rgb'), scores[i], names, targets[i])
         for i, path in enumerate(paths)]
-    sheet = contact_sheet(pictures, columns=5, title='validation images: scores, * true label')
+    title = 'validation images: ✓ hit, ✗ false alarm, ○ missed'
+    sheet = contact_sheet(pictures, columns=5, title=title)
     mmcv.imwrite(sheet[..., ::-1], str(out_file))
 
 

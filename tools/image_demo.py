@@ -1,5 +1,5 @@
 #!/usr/bin/env python
-"""Draw a detector's boxes on images: ``tresnet-mm image-demo``."""
+"""Predict on images, by mmdet's name for it: ``tresnet-mm predict``."""
 
 from tresnet_mm.commands.image_demo import main
 

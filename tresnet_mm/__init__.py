@@ -18,9 +18,10 @@ from . import (  # noqa: E402
 from ._mmdet import give_names  # noqa: E402
 from .backbone_swap import swap_backbone  # noqa: E402
 from .deploy import fuse  # noqa: E402
+from .inference import Inferencer  # noqa: E402
 from .preflight import preflight  # noqa: E402
 
 give_names()
 
-__all__ = ['datasets', 'deploy', 'engine', 'evaluation', 'fuse', 'models', 'preflight',
-           'swap_backbone', 'visualization']
+__all__ = ['Inferencer', 'datasets', 'deploy', 'engine', 'evaluation', 'fuse', 'models',
+           'preflight', 'swap_backbone', 'visualization']

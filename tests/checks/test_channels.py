@@ -77,7 +77,7 @@ def test_an_image_head_reads_the_last_map(own, problems, name, key):
 
 
 def test_a_head_on_the_backbone_itself(own, problems):
-    from tresnet_mm.commands.config_files import find_config
+    from tresnet_mm.config_files import find_config
     cfg = own()
     cfg.model = Config.fromfile(
         find_config('mmdet::mask2former/mask2former_r50_8xb2-lsj-50e_coco.py')).model

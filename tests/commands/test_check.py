@@ -7,7 +7,7 @@ import sys
 import pytest
 
 from tresnet_mm.commands import check, test, train
-from tresnet_mm.commands.config_files import shipped_configs
+from tresnet_mm.config_files import shipped_configs
 
 
 @pytest.mark.parametrize('name', [

@@ -13,7 +13,7 @@ from tests.fuzz.kinds import Kind, documented
 from tests.fuzz.kinds_data import file_with
 from tests.fuzz.mutations import SCALARS, damaged, mutated
 from tresnet_mm.commands import launch, train
-from tresnet_mm.commands.config_files import read_config
+from tresnet_mm.config_files import read_config
 from tresnet_mm.models import TResNet
 
 SOUND: dict[str, Any] = dict(

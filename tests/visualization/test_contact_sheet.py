@@ -36,6 +36,12 @@ def test_title_stands_above_the_images() -> None:
     assert (titled[:below] < 128).any()
 
 
+def test_a_title_that_is_wider_than_the_images_is_whole() -> None:
+    sheet = contact_sheet([plain(20, 30, 200)], title='a title of many words')
+    ink = (sheet[:20] < 128).any(axis=(0, 2)).nonzero()[0]
+    assert 60 < ink.max() < sheet.shape[1] - 1
+
+
 def test_wrong_arguments() -> None:
     with pytest.raises(ValueError, match='at least one image'):
         contact_sheet([])

@@ -10,13 +10,16 @@ import re
 import time
 import urllib.error
 import urllib.request
+from collections.abc import Callable
 from pathlib import Path
+from typing import TypeVar
 from urllib.parse import urlparse
 
 import torch
 from mmengine.dist import barrier, get_rank
 from mmengine.logging import print_log
 
+T = TypeVar('T')
 ATTEMPTS = 3
 #: Seconds without a byte after which an attempt is given up.
 TIMEOUT = 30
@@ -50,23 +53,30 @@ def download(url: str) -> Path:
     if local_rank == 0 and not path.exists():
         path.parent.mkdir(parents=True, exist_ok=True)
         try:
-            _with_retries(url, path)
+            with_retries(url, lambda: _fetch(url, path))
         except (OSError, http.client.HTTPException) as error:
             raise OSError(f'cannot download the checkpoint {url}: {error}') from error
     barrier()
     return path
 
 
-def _with_retries(url: str, path: Path) -> None:
-    for attempt in range(1, ATTEMPTS + 1):
+def with_retries(url: str, fetch: Callable[[], T]) -> T:
+    """Call ``fetch`` up to `ATTEMPTS` times, unless the server says that ``url`` is not there.
+
+    Raises:
+        OSError, http.client.HTTPException: The last attempt's.
+    """
+    attempt = 1
+    while True:
         try:
-            return _fetch(url, path)
+            return fetch()
         except (OSError, http.client.HTTPException) as error:
             gone = isinstance(error, urllib.error.HTTPError) and error.code < 500
             if gone or attempt == ATTEMPTS:
                 raise
             print_log(f'{url}: {error}; attempt {attempt} of {ATTEMPTS}', 'current')
             time.sleep(_PAUSE * attempt)
+            attempt += 1
 
 
 def _fetch(url: str, path: Path) -> None:

@@ -1,9 +1,9 @@
 """``tresnet://`` names: timm's copies of the published weights on the Hugging Face hub."""
 
-import os
 from pathlib import Path
 
 from .download import cache_dir
+from .huggingface import HF_SCHEME, fetch_from_hub
 
 #: Name after ``tresnet://`` -> repository on the hub.
 HUB_FILES = {
@@ -19,19 +19,23 @@ HUB_FILES = {
     'v2_l_in21k_ft_in1k': 'timm/tresnet_v2_l.miil_in21k_ft_in1k',
 }
 SCHEME = 'tresnet://'
+#: What `fetch` takes.
+HUB_SCHEMES = (SCHEME, HF_SCHEME)
 FILE = 'model.safetensors'
 
 
 def fetch(url: str) -> Path:
-    """The local file of a ``tresnet://`` name: put there by hand, cached, or downloaded now.
+    """The local file of a ``tresnet://`` or ``hf://`` name: by hand, cached, or downloaded now.
 
-    ``HF_HOME``, ``HF_HUB_OFFLINE``, ``HF_ENDPOINT`` and the other variables of huggingface_hub
-    apply, which also keeps processes that ask at the same time from downloading twice.
+    A ``tresnet://`` file may also be put into PyTorch's hub cache by hand.
 
     Raises:
-        ValueError: If the name is unknown.
-        FileNotFoundError: If the file is not there and cannot be had; it says where to put it.
+        ValueError: If the name is unknown or of another form, or names no one file.
+        FileNotFoundError: If the file is not there and cannot be had; it says why, and of
+            ``tresnet://`` files, where to put them.
     """
+    if url.startswith(HF_SCHEME):
+        return fetch_from_hub(url)
     name = url.removeprefix(SCHEME)
     if name not in HUB_FILES:
         raise ValueError(f'unknown checkpoint {url!r}; known are '
@@ -40,13 +44,11 @@ def fetch(url: str) -> Path:
     by_hand = cache_dir() / f'{repo.split("/")[1]}.safetensors'
     if by_hand.is_file():
         return by_hand
-    from huggingface_hub import constants, hf_hub_download
     try:
-        return Path(hf_hub_download(repo, FILE))
-    except Exception as error:  # the library's and its HTTP client's: they differ by version
-        offline = ' (HF_HUB_OFFLINE is set)' if os.environ.get('HF_HUB_OFFLINE') else ''
+        return fetch_from_hub(f'{HF_SCHEME}{repo}/{FILE}')
+    except FileNotFoundError as error:
+        from huggingface_hub import constants
         raise FileNotFoundError(
-            f'{url} is not in the cache {constants.HF_HUB_CACHE} and could not be downloaded'
-            f'{offline}: {type(error).__name__}. Get {constants.ENDPOINT}/{repo}/resolve/main/'
-            f'{FILE} on another machine and put it at {by_hand}, or give its path as the '
-            'checkpoint') from error
+            f'{url} cannot be had: {error}. Get {constants.ENDPOINT}/{repo}/resolve/main/{FILE} on '
+            f'another machine and put it at {by_hand}, or give its path as the checkpoint'
+        ) from error

@@ -36,7 +36,29 @@ def read_safetensors(path: Path, map_location: MapLocation = 'cpu') -> dict[str,
     return dict(state_dict=state_dict, meta=meta)
 
 
-def write_safetensors(path: Path, state_dict: dict[str, Tensor], meta: dict[str, Any]) -> None:
-    """Write ``meta``, of plain Python values, and ``state_dict``."""
-    tensors = {key: value.contiguous() for key, value in state_dict.items()}
-    save_file(tensors, path, metadata={'format': 'pt', 'meta': json.dumps(meta)})
+def write_safetensors(path: Path, state_dict: dict[str, Tensor], meta: dict[str, Any],
+                      **more: str) -> None:
+    """Write ``meta``, of plain Python values, ``state_dict`` and ``more`` metadata.
+
+    Values that share their memory, as of modules that a model has twice, are written each.
+    """
+    seen: set[int] = set()
+    tensors = {}
+    for key, value in state_dict.items():
+        storage = value.untyped_storage().data_ptr()
+        tensors[key] = (value.detach().clone() if storage in seen else value).contiguous()
+        seen.add(storage)
+    save_file(tensors, path, metadata={'format': 'pt', 'meta': json.dumps(meta), **more})
+    _sort_metadata(path)
+
+
+def _sort_metadata(path: Path) -> None:
+    """Make files of equal content equal: the library writes the metadata in a random order."""
+    with path.open('r+b') as file:
+        size = int.from_bytes(file.read(8), 'little')
+        header = json.loads(file.read(size))
+        header['__metadata__'] = dict(sorted(header['__metadata__'].items()))
+        text = json.dumps(header, ensure_ascii=False, separators=(',', ':')).encode()
+        if len(text) <= size:  # else it was written in another style, and stays
+            file.seek(8)
+            file.write(text.ljust(size))

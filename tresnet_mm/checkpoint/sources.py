@@ -10,7 +10,7 @@ from mmengine.runner import checkpoint as mm_checkpoint
 
 from .download import download
 from .files import read_file
-from .hub import SCHEME, fetch
+from .hub import HUB_SCHEMES, fetch
 from .torch_file import MapLocation
 
 _WEB = ('http://', 'https://')
@@ -23,18 +23,18 @@ _ZOOS: dict[str, Callable[[], dict[str, str]]] = {
     'mmcls://': mm_checkpoint.get_mmcls_models,
 }
 _STORES = (r'(\S+\:)?s3://', r'(\S+\:)?petrel://')
-#: What mmengine's `CheckpointLoader` knows, and ``tresnet://``: all are read here, since mmengine's
-#: own readers run what a file says. '' is a path.
-SCHEMES = ('', *_WEB, SCHEME, *_ZOOS, *_STORES, 'pavi://')
+#: What mmengine's `CheckpointLoader` knows, ``tresnet://`` and ``hf://``: all are read here, since
+#: mmengine's own readers run what a file says. '' is a path.
+SCHEMES = ('', *_WEB, *HUB_SCHEMES, *_ZOOS, *_STORES, 'pavi://')
 
 
 def read_source(source: str, map_location: MapLocation = 'cpu') -> dict[str, Any]:
     """Read a checkpoint from wherever mmengine can have it, as it is, without converting.
 
     Args:
-        source: A path, a URL, ``tresnet://NAME``, a name of mmengine's zoos
-            (``torchvision://resnet50``), or an object of a store that mmengine has a backend for
-            (``s3://...``).
+        source: A path, a URL, ``tresnet://NAME``, ``hf://USER/REPO[/FILE]``, a name of mmengine's
+            zoos (``torchvision://resnet50``), or an object of a store that mmengine has a backend
+            for (``s3://...``).
         map_location: Where tensors go, as in `torch.load`.
 
     Raises:
@@ -46,7 +46,7 @@ def read_source(source: str, map_location: MapLocation = 'cpu') -> dict[str, Any
     if scheme in _ZOOS:
         content = read_source(_url_of(source, scheme), map_location)
         return mm_checkpoint._process_mmcls_checkpoint(content) if scheme == 'mmcls://' else content
-    if scheme == SCHEME:
+    if scheme in HUB_SCHEMES:
         return read_file(fetch(source), map_location)
     if scheme in _WEB:
         return read_file(download(source), map_location)

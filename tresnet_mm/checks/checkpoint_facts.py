@@ -10,7 +10,7 @@ from typing import Any
 from mmengine.config import Config
 from mmengine.runner import find_latest_checkpoint
 
-from ..checkpoint import adapt_checkpoint, read_source
+from ..checkpoint import HUB_SCHEMES, adapt_checkpoint, read_source
 from .weights import weights_of
 
 
@@ -18,7 +18,7 @@ class CheckpointFacts:
     """The file that a run starts from.
 
     Args:
-        source: Path, URL or ``tresnet://`` name.
+        source: Path, URL, ``tresnet://`` or ``hf://`` name.
         key: Where the config (or the command line) names it, for messages.
     """
 
@@ -43,8 +43,7 @@ class CheckpointFacts:
     @property
     def remote(self) -> bool:
         """Whether reading it means a download whose size nobody knows."""
-        return self.source.startswith(('http://', 'https://')) or (
-            '://' in self.source and not self.source.startswith('tresnet://'))
+        return '://' in self.source and not self.source.startswith(HUB_SCHEMES)
 
     @property
     def exported(self) -> bool:

@@ -15,7 +15,7 @@ from .command_line import make_parser
 def parse_args(argv: Sequence[str] | None = None) -> argparse.Namespace:
     """Parse the command line."""
     parser = make_parser('convert', __doc__)
-    parser.add_argument('src', help='checkpoint: path, URL or tresnet://NAME')
+    parser.add_argument('src', help='checkpoint: path, URL, tresnet://NAME or hf://USER/REPO')
     parser.add_argument('dst', help='file to write, .pth or .safetensors')
     parser.add_argument('--arch', choices=list(ARCHS), help='stop if it is of another arch')
     parser.add_argument('--norm', choices=('BN', 'InPlaceABN'), default='InPlaceABN',

@@ -22,10 +22,10 @@ from mmengine.registry import MODELS, init_default_scope
 from mmengine.runner import load_checkpoint
 from torch import Tensor
 
+from ..config_files import find_config
 from ..deploy import OnnxModel, export_onnx
 from . import launch
 from .command_line import errors_in_one_line, make_parser
-from .config_files import find_config
 
 SCORE_TOLERANCE = 1e-3
 BOX_TOLERANCE = 0.1  # px

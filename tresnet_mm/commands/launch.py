@@ -8,9 +8,9 @@ from pathlib import Path
 import torch
 from mmengine.config import Config, DictAction
 
-from ..checkpoint import SCHEME, fetch
+from ..checkpoint import HUB_SCHEMES, fetch
+from ..config_files import read_config
 from ..config_tree import dataset_parts, other_folder, parts, type_name
-from .config_files import read_config
 
 CONFIG_HELP = ('config file, package::path, or the name of a config of this package, such as '
                'fcos_tresnet_m')
@@ -53,13 +53,13 @@ def load_config(args: argparse.Namespace) -> Config:
 
 
 def check_checkpoint(path: str) -> None:
-    """See that a checkpoint can be had; a ``tresnet://`` one is downloaded, other URLs left alone.
+    """See that a checkpoint can be had; one of the hub is downloaded, other URLs left alone.
 
     Raises:
         FileNotFoundError: If it is not there, or not in the cache and cannot be downloaded.
-        ValueError: If there is no ``tresnet://`` checkpoint of that name.
+        ValueError: If there is no ``tresnet://`` checkpoint of that name, or no one ``hf://`` file.
     """
-    if path.startswith(SCHEME):
+    if path.startswith(HUB_SCHEMES):
         fetch(path)
     elif '://' not in path and not Path(path).is_file():
         raise FileNotFoundError(f'checkpoint {path} does not exist')

@@ -11,8 +11,8 @@ from collections.abc import Sequence
 
 from mmengine.config import Config, DictAction
 
+from ..config_files import find_config
 from .command_line import errors_in_one_line, make_parser
-from .config_files import find_config
 from .launch import CFG_OPTIONS_HELP, CONFIG_HELP
 
 

@@ -15,10 +15,10 @@ from typing import Any
 from mmengine.config import Config
 
 from ..backbone_swap import custom_imports, plan_swap
+from ..config_files import find_config
 from ..config_tree import parts
 from ..models import ARCHS
 from .command_line import errors_in_one_line, make_parser
-from .config_files import find_config
 from .launch import CONFIG_HELP
 
 

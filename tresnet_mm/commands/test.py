@@ -29,6 +29,9 @@ from .check import require_agreement
 from .command_line import errors_in_one_line, make_parser
 
 COCO_METRICS = ('CocoMetric', 'FasterCocoMetric')
+# models of image labels, and the visualizers that would leave them out
+LABELLERS = ('MultiLabelClassifier', 'MultiTaskDetector')
+BLIND_TO_LABELS = ('', 'Visualizer', 'DetLocalVisualizer')
 # suffix of --out -> metric that writes such a file beside the config's own, and its argument
 DUMPERS = {'.pkl': ('DumpDetResults', 'out_file_path'),
            '.pickle': ('DumpDetResults', 'out_file_path'),
@@ -94,10 +97,14 @@ def set_classwise(cfg: Config) -> None:
 
 
 def set_visualization(cfg: Config, args: argparse.Namespace) -> None:
-    """Turn on the visualization hook."""
+    """Turn on the visualization hook, and have image labels drawn where the model gives them."""
     hook = cfg.get('default_hooks', {}).get('visualization')
     if hook is None:
         raise ValueError('--show and --show-dir need default_hooks.visualization in the config')
+    visualizer = cfg.get('visualizer') or dict(name='visualizer')
+    if type_name(cfg.model.get('type')) in LABELLERS and type_name(
+            visualizer.get('type')) in BLIND_TO_LABELS:
+        cfg.visualizer = dict(visualizer, type='MultiLabelVisualizer')
     hook['draw'] = True
     if args.show:
         hook.update(show=True, wait_time=args.wait_time)

@@ -56,7 +56,7 @@ def read_image_bytes(path: str, backend_args: Mapping | None = None,
     """
     if not is_local(path, backend_args):
         data = bytes(get(path, backend_args=backend_args))
-        return data, _read_size(io.BytesIO(data), len(data), max_pixels)
+        return data, image_size(data, max_pixels)
     num_bytes = check_regular_file(path)
     with open(path, 'rb') as file:
         size = _read_size(file, num_bytes, max_pixels)
@@ -76,6 +76,15 @@ def read_image_size(path: str, backend_args: Mapping | None = None,
     num_bytes = check_regular_file(path)
     with open(path, 'rb') as file:
         return _read_size(file, num_bytes, max_pixels)
+
+
+def image_size(data: bytes, max_pixels: int = MAX_PIXELS) -> tuple[int, int]:
+    """The (width, height) in the header of an image file's bytes, before any EXIF turning.
+
+    Raises:
+        ValueError: They are none, in no known format, or of an image that is too large.
+    """
+    return _read_size(io.BytesIO(data), len(data), max_pixels)
 
 
 def _read_size(file: IO[bytes], num_bytes: int, max_pixels: int) -> tuple[int, int]:
@@ -179,24 +188,40 @@ def _is_whole_png(data: bytes) -> bool:
 
 def _decode_by_pillow(data: bytes, flag: str) -> np.ndarray:
     """What ``mmcv.imfrombytes`` does with Pillow, but for 16 bits and for grey with alpha."""
+    if flag == 'unchanged':
+        return mmcv.imfrombytes(data, flag=flag, backend='pillow')
     with _pillow(io.BytesIO(data)) as image:
-        if flag == 'unchanged':
-            return mmcv.imfrombytes(data, flag=flag, backend='pillow')
-        if not flag.endswith(_UNTURNED):
-            image = ImageOps.exif_transpose(image)
-        if image.mode.startswith('I'):  # I;16 and its kin, and I of a 16-bit PNG
-            levels = np.asarray(image)
-            if levels.min() < 0 or levels.max() > 65535:
-                raise ValueError(f'mode {image.mode} with levels beyond 16 bits is not supported')
-            image = Image.fromarray((levels >> 8).astype(np.uint8))
-        elif image.mode == 'F':
-            raise ValueError('mode F (pixels that are no integers) is not supported')
-        elif image.mode in ('LA', 'La', 'PA'):
-            image = image.convert('LA' if image.mode != 'PA' else 'RGBA')
-            image = image.getchannel('L') if image.mode == 'LA' else image
-        if flag.startswith('grayscale'):
-            return np.asarray(image.convert('L'))
-        return cv2.cvtColor(np.asarray(image.convert('RGB')), cv2.COLOR_RGB2BGR)
+        return pillow_pixels(image, flag)
+
+
+def pillow_pixels(image: Image.Image, flag: str = 'color') -> np.ndarray:
+    """The pixels of a Pillow image by the rules of this module.
+
+    Args:
+        image: The image, with its EXIF orientation not yet applied.
+        flag: ``color`` or ``grayscale``, and with ``_ignore_orientation``.
+
+    Returns:
+        uint8 (H, W, 3), BGR, or (H, W) for grey.
+
+    Raises:
+        ValueError: Its pixels are no integers, or have more than 16 bits.
+    """
+    if not flag.endswith(_UNTURNED):
+        image = ImageOps.exif_transpose(image)
+    if image.mode.startswith('I'):  # I;16 and its kin, and I of a 16-bit PNG
+        levels = np.asarray(image)
+        if levels.min() < 0 or levels.max() > 65535:
+            raise ValueError(f'mode {image.mode} with levels beyond 16 bits is not supported')
+        image = Image.fromarray((levels >> 8).astype(np.uint8))
+    elif image.mode == 'F':
+        raise ValueError('mode F (pixels that are no integers) is not supported')
+    elif image.mode in ('LA', 'La', 'PA'):
+        image = image.convert('LA' if image.mode != 'PA' else 'RGBA')
+        image = image.getchannel('L') if image.mode == 'LA' else image
+    if flag.startswith('grayscale'):
+        return np.asarray(image.convert('L'))
+    return cv2.cvtColor(np.asarray(image.convert('RGB')), cv2.COLOR_RGB2BGR)
 
 
 def check_images(dataset: BaseDataset, number: int = 64) -> tuple[int, list[str]]:

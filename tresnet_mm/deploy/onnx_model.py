@@ -1,5 +1,6 @@
 """A model that runs an exported ONNX file, for MMEngine's runner."""
 
+import json
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -25,6 +26,10 @@ class OnnxModel(BaseModel):
         data_preprocessor: That of the model which was exported.
         threads: Threads of onnxruntime inside an operation; None takes PyTorch's number.
 
+    Attributes:
+        dataset_meta (dict | None): ``dict(classes=...)`` with the class names in the file's
+            metadata; None where it has none.
+
     Raises:
         ImportError: If onnxruntime is missing.
         FileNotFoundError: If the file does not exist.
@@ -38,6 +43,7 @@ class OnnxModel(BaseModel):
         self.session = _session(file, threads or torch.get_num_threads())
         self.inputs = [node.name for node in self.session.get_inputs()]
         self.outputs = [node.name for node in self.session.get_outputs()]
+        self.dataset_meta = _dataset_meta(self.session)
         if self.outputs not in (['scores'], ['boxes', 'scores', 'labels', 'image_ids']):
             raise ValueError(f'{file} has the outputs {self.outputs}: it was not written by '
                              'tools/export_onnx.py')
@@ -101,6 +107,15 @@ def _with_instances(sample: BaseDataElement, index: int, boxes: Tensor, scores: 
     sample.pred_instances = InstanceData(
         bboxes=boxes[own] / scale, scores=scores[own], labels=labels[own])
     return sample
+
+
+def _dataset_meta(session: Any) -> dict | None:
+    """The class names that `export_onnx` wrote, as far as they can be read."""
+    try:
+        classes = json.loads(session.get_modelmeta().custom_metadata_map.get('classes', '[]'))
+    except ValueError:
+        return None
+    return dict(classes=classes) if classes and isinstance(classes, list) else None
 
 
 def _session(file: str, threads: int) -> Any:

@@ -1,14 +1,45 @@
-"""Pictures of what models see and learn: boxes, label scores, training curves."""
+"""Pictures of what models see and learn: boxes, labels, maps, mistakes, training curves."""
 
+from .box_mistakes import BoxMistake, BoxMistakes, find_box_mistakes
+from .box_tile import draw_box_tile
+from .caption import add_caption
+from .class_maps import ClassMaps, class_maps
 from .contact_sheet import contact_sheet
 from .detections import draw_detections
+from .heat import draw_heat
+from .label_mistakes import (
+    co_occurrence,
+    doubtful_labels,
+    false_alarms,
+    image_losses,
+    label_confusion,
+    missed_labels,
+)
 from .label_scores import draw_label_scores
+from .matrix import draw_matrix
+from .multilabel_visualizer import MultiLabelVisualizer
 from .training_curve import draw_training_curve, read_scalars
 
 __all__ = [
+    'BoxMistake',
+    'BoxMistakes',
+    'ClassMaps',
+    'MultiLabelVisualizer',
+    'add_caption',
+    'class_maps',
+    'co_occurrence',
     'contact_sheet',
+    'doubtful_labels',
+    'draw_box_tile',
     'draw_detections',
+    'draw_heat',
     'draw_label_scores',
+    'draw_matrix',
     'draw_training_curve',
+    'false_alarms',
+    'find_box_mistakes',
+    'image_losses',
+    'label_confusion',
+    'missed_labels',
     'read_scalars',
 ]

@@ -1,12 +1,16 @@
 """Many pictures on one."""
 
+import math
 from collections.abc import Sequence
 
 import numpy as np
-from PIL import Image, ImageDraw, ImageFont
+from PIL import Image, ImageDraw
+
+from .font import text_font
 
 _MARGIN = 8
 _TITLE_HEIGHT = 34
+_TITLE_SIZE = 19
 _PAPER = 'white'
 _INK = 'black'
 
@@ -36,12 +40,17 @@ def contact_sheet(
     cell_height = max(image.shape[0] for image in images) + _MARGIN
     cell_width = max(image.shape[1] for image in images) + _MARGIN
     top = _MARGIN + (_TITLE_HEIGHT if title else 0)
-    sheet = Image.new('RGB', (columns * cell_width + _MARGIN, rows * cell_height + top), _PAPER)
+    width = max(columns * cell_width, _text_width(title)) + _MARGIN
+    sheet = Image.new('RGB', (width, rows * cell_height + top), _PAPER)
     if title:
-        font = ImageFont.load_default(size=20)
-        ImageDraw.Draw(sheet).text((_MARGIN, _MARGIN), title, fill=_INK, font=font)
+        draw = ImageDraw.Draw(sheet)
+        draw.text((_MARGIN, _MARGIN), title, fill=_INK, font=text_font(_TITLE_SIZE))
     for index, image in enumerate(images):
         row, column = divmod(index, columns)
         place = (_MARGIN + column * cell_width, top + row * cell_height)
         sheet.paste(Image.fromarray(image), place)
     return np.asarray(sheet)
+
+
+def _text_width(title: str | None) -> int:
+    return _MARGIN + math.ceil(text_font(_TITLE_SIZE).getlength(title)) if title else 0

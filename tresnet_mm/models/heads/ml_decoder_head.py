@@ -47,6 +47,28 @@ class CrossAttention(nn.Module):
         Returns:
             (N, Q, C).
         """
+        q, k, v = self._project(query, memory)
+        mask = None if valid is None else valid[:, None, None, :]
+        x = F.scaled_dot_product_attention(q, k, v, attn_mask=mask,
+                                           dropout_p=self.dropout if self.training else 0.0)
+        return self.out_proj(x.transpose(1, 2).flatten(2))
+
+    def weights(self, query: Tensor, memory: Tensor, valid: Tensor | None) -> Tensor:
+        """The attention weights (N, Q, L), averaged over the heads; they sum to 1 over L.
+
+        Args:
+            query: As in `forward`, like the rest.
+            memory: (N, L, C).
+            valid: Boolean (N, L); where it is False the weight is 0.
+        """
+        q, k, _ = self._project(query, memory)
+        products = q @ k.transpose(-2, -1) / q.shape[-1] ** 0.5  # N, heads, Q, L
+        if valid is not None:
+            products = products.masked_fill(~valid[:, None, None, :], float('-inf'))
+        return products.softmax(dim=-1).mean(dim=1)
+
+    def _project(self, query: Tensor, memory: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        """Queries (N, heads, Q, C / heads), keys and values (N, heads, L, C / heads)."""
         batch, _, dims = memory.shape
         q = F.linear(query, self.in_proj_weight[:dims], self.in_proj_bias[:dims])
         kv = F.linear(memory, self.in_proj_weight[dims:], self.in_proj_bias[dims:])
@@ -54,10 +76,7 @@ class CrossAttention(nn.Module):
         q = q.expand(batch, -1, -1)
         # N, positions, C -> N, heads, positions, C / heads
         q, k, v = (t.unflatten(-1, (self.num_heads, -1)).transpose(1, 2) for t in (q, k, v))
-        mask = None if valid is None else valid[:, None, None, :]
-        x = F.scaled_dot_product_attention(q, k, v, attn_mask=mask,
-                                           dropout_p=self.dropout if self.training else 0.0)
-        return self.out_proj(x.transpose(1, 2).flatten(2))
+        return q, k, v
 
 
 @MODELS.register_module()
@@ -82,6 +101,8 @@ class MLDecoderHead(MultiLabelHead):
     Raises:
         ValueError: If a number is out of its range, or as `MultiLabelHead`.
     """
+
+    map_kind = 'attention'
 
     def __init__(self, num_classes: int, in_channels: int, num_groups: int | None = None,
                  embed_dims: int = 768, num_heads: int = 8, feedforward_channels: int = 2048,
@@ -110,8 +131,26 @@ class MLDecoderHead(MultiLabelHead):
 
     def forward(self, feats: Sequence[Tensor] | Tensor, valid: Tensor | None = None) -> Tensor:
         """Compute logits, see `MultiLabelHead.forward`."""
-        x = self.last_map(feats)
-        memory = F.relu(self.embed(x.flatten(2).transpose(1, 2)))  # N, H*W, embed_dims
+        tgt, memory, valid = self._look(self.last_map(feats), valid)
+        tgt = self.norm2(tgt + self.dropout(self.cross_attn(tgt, memory, valid)))
+        hidden = self.dropout(F.relu(self.linear1(tgt)))
+        tgt = self.norm3(tgt + self.dropout(self.linear2(hidden)))
+        return self.group_fc(tgt)
+
+    def maps_of_cells(self, x: Tensor, classes: Sequence[int], valid: Tensor | None) -> Tensor:
+        """Where the query of each class's group looks, in shares of 1, averaged over the heads.
+
+        Classes of one group share their map. It tells where the class is read off, not what speaks
+        for it and what against.
+        """
+        weights = self.cross_attn.weights(*self._look(x, valid))  # N, groups, H*W
+        per_group = self.group_fc.weight.shape[-1]
+        groups = [index // per_group for index in classes]
+        return weights[:, groups].unflatten(-1, x.shape[-2:])
+
+    def _look(self, x: Tensor, valid: Tensor | None) -> tuple[Tensor, Tensor, Tensor | None]:
+        """What the cross-attention takes: queries, memory (N, H*W, embed_dims), valid (N, H*W)."""
+        memory = F.relu(self.embed(x.flatten(2).transpose(1, 2)))
         if valid is not None:
             valid = valid.to(x.device).flatten(1)
         query = self.query_embed.weight
@@ -119,11 +158,7 @@ class MLDecoderHead(MultiLabelHead):
             # each image draws its own dropout; otherwise all share one query, normalised and
             # projected once
             query = query.expand(len(x), -1, -1)
-        tgt = self.norm1(query + self.dropout(query))
-        tgt = self.norm2(tgt + self.dropout(self.cross_attn(tgt, memory, valid)))
-        hidden = self.dropout(F.relu(self.linear1(tgt)))
-        tgt = self.norm3(tgt + self.dropout(self.linear2(hidden)))
-        return self.group_fc(tgt)
+        return self.norm1(query + self.dropout(query)), memory, valid
 
 
 class GroupLinear(nn.Module):

@@ -44,7 +44,14 @@ class MultiLabelHead(BaseModule):
         ValueError: If a number is not positive, or the thresholds are not as many as the classes or
             outside [0, 1].
         TypeError: If the thresholds are no numbers.
+
+    Attributes:
+        map_kind: What the values of `class_maps` are. ``logit``: what the logit would be if all
+            cells were like this one; their mean over the cells that are no padding is the image's
+            logit. ``attention``: shares of the attention, which sum to 1 over these cells.
     """
+
+    map_kind: str = 'logit'
 
     def __init__(self, num_classes: int, in_channels: int, loss: dict | None = None,
                  thresholds: float | Sequence[float] | np.ndarray | None = None,
@@ -83,10 +90,37 @@ class MultiLabelHead(BaseModule):
             data_samples: One per image, their ``img_shape`` tells an image from its padding.
             inputs: The batch (N, 3, H, W) that the features are of; None means without padding.
         """
-        if inputs is None:
-            return self(feats)
-        return self(feats, valid_cells(
-            data_samples, inputs.shape[-2:], _last(feats).shape[-2:]))
+        return self(feats, self._valid(feats, data_samples, inputs))
+
+    def class_maps(self, feats: Sequence[Tensor] | Tensor, classes: Sequence[int],
+                   data_samples: Sequence[BaseDataElement] | None = None,
+                   inputs: Tensor | None = None) -> tuple[Tensor, Tensor | None]:
+        """Say which cells of the feature map the logits of some classes come from.
+
+        Args:
+            feats: As in `forward`.
+            classes: Class indices, K of them.
+            data_samples: As in `logits`.
+            inputs: As in `logits`.
+
+        Returns:
+            Maps (N, K, H, W), 0 in padding, whose values `map_kind` explains, and which cells are
+            no padding: boolean (N, H, W), or None where all are.
+
+        Raises:
+            IndexError: If there is no class of an index.
+            NotImplementedError: If the head has no such maps.
+        """
+        for index in classes:
+            if not 0 <= index < self.num_classes:
+                raise IndexError(f'class {index} of a head with {self.num_classes} classes')
+        valid = self._valid(feats, data_samples, inputs)
+        maps = self.maps_of_cells(self.last_map(feats), classes, valid)
+        return (maps if valid is None else maps * valid.to(maps).unsqueeze(1)), valid
+
+    def maps_of_cells(self, x: Tensor, classes: Sequence[int], valid: Tensor | None) -> Tensor:
+        """The maps (N, K, H, W) of `class_maps` from the feature map (N, C, H, W)."""
+        raise NotImplementedError(f'{type(self).__name__} has no class maps')
 
     def loss(self, feats: Sequence[Tensor] | Tensor, data_samples: Sequence[BaseDataElement],
              inputs: Tensor | None = None) -> dict[str, Tensor]:
@@ -159,6 +193,13 @@ class MultiLabelHead(BaseModule):
                              f'H, W), got {tuple(x.shape)}; set in_channels to the channels of '
                              "the backbone's last stage")
         return x
+
+    def _valid(self, feats: Sequence[Tensor] | Tensor,
+               data_samples: Sequence[BaseDataElement] | None,
+               inputs: Tensor | None) -> Tensor | None:
+        if inputs is None:
+            return None
+        return valid_cells(data_samples, inputs.shape[-2:], _last(feats).shape[-2:])
 
     def _require_classes(self, sample: BaseDataElement) -> None:
         count = sample.gt_labels.shape

@@ -41,6 +41,17 @@ class MultiLabelLinearHead(MultiLabelHead):
         else:
             weights = valid.to(x).unsqueeze(1)  # N, 1, H, W
             x = (x * weights).sum(dim=(2, 3)) / weights.sum(dim=(2, 3))
-        if self.bottleneck_channels is not None:
-            x = self.embedding(x)
-        return self.fc(x)
+        return self._classify(x)
+
+    def maps_of_cells(self, x: Tensor, classes: Sequence[int], valid: Tensor | None) -> Tensor:
+        """Logits of each cell by itself (class activation maps, arXiv 1512.04150).
+
+        The head is affine, with a bottleneck too, so that it can be applied before the mean as well
+        as after it: the mean of the cells' logits is the image's logit, nothing is left over.
+        """
+        logits = self._classify(x.movedim(1, -1))  # N, H, W, classes
+        return logits[..., list(classes)].movedim(-1, 1)
+
+    def _classify(self, x: Tensor) -> Tensor:
+        """Map features (..., in_channels) to logits (..., num_classes)."""
+        return self.fc(x if self.bottleneck_channels is None else self.embedding(x))

@@ -4,7 +4,7 @@ import pytest
 from mmengine.config import Config
 
 from tresnet_mm.commands import print_config
-from tresnet_mm.commands.config_files import find_config, shipped_configs
+from tresnet_mm.config_files import find_config, shipped_configs
 
 
 @pytest.mark.parametrize('name', ['fcos_tresnet_m', 'fcos_tresnet_m.py'])

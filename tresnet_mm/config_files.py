@@ -8,7 +8,7 @@ from pathlib import Path
 
 from mmengine.config import Config
 
-_PACKAGE = Path(__file__).resolve().parent.parent
+_PACKAGE = Path(__file__).resolve().parent
 
 
 def shipped_configs() -> dict[str, Path]:

@@ -1,0 +1,134 @@
+"""``tresnet-mm mistakes`` on a few small images: what is written, and wrong arguments."""
+
+import json
+from pathlib import Path
+
+import mmcv
+import numpy as np
+import pytest
+
+from tresnet_mm.commands import mistakes
+
+CLASSES = ('circle', 'square', 'triangle', 'star', 'cross', 'ring')
+CONFIG = """
+default_scope = 'mmdet'
+custom_imports = dict(imports=['tresnet_mm'])
+model = dict(type='MultiLabelClassifier', head=dict(type='MultiLabelLinearHead', num_classes=6,
+             loss=dict(type='AsymmetricLoss', gamma_neg=4, gamma_pos=0, clip=0.05)))
+test_dataloader = dict(dataset=dict(
+    type='CocoDataset', data_root=r'{root}', ann_file='annotations/instances_val.json',
+    data_prefix=dict(img='val/'), metainfo=dict(classes={classes}), test_mode=True, pipeline=[]))
+"""
+
+
+@pytest.fixture
+def root(tmp_path) -> Path:
+    """Four images with a square each, as the shapes' validation data; the last has none."""
+    things = [dict(id=i, image_id=i, category_id=2, bbox=[8, 8, 16, 16], area=256, iscrowd=0)
+              for i in range(1, 4)]
+    content = dict(
+        images=[dict(id=i, file_name=f'{i}.png', width=48, height=48) for i in range(1, 5)],
+        categories=[dict(id=i, name=name) for i, name in enumerate(CLASSES, start=1)],
+        annotations=things)
+    (tmp_path / 'annotations').mkdir()
+    (tmp_path / 'annotations/instances_val.json').write_text(json.dumps(content))
+    for i in range(1, 5):
+        image = np.full((48, 48, 3), 40 * i, np.uint8)
+        mmcv.imwrite(image, str(tmp_path / f'val/{i}.png'))
+    (tmp_path / 'config.py').write_text(CONFIG.format(root=tmp_path, classes=CLASSES))
+    return tmp_path
+
+
+def run(root: Path, results: str | Path, *options: str, out: str = 'm') -> Path:
+    mistakes.main([str(root / 'config.py'), str(root / results), '--out-dir', str(root / out),
+                   *options])
+    return root / out
+
+
+def written(folder: Path, name: str) -> list[dict]:
+    records = json.loads((folder / f'{name}.json').read_text())
+    picture = folder / f'{name}.png'
+    assert picture.is_file() == bool(records)
+    if records:
+        assert mmcv.imread(str(picture)).std() > 1
+    return [{**record, 'image': Path(record['image']).name} for record in records]
+
+
+def test_boxes(root, capsys):
+    results = [dict(image_id=1, category_id=2, bbox=[8, 8, 16, 16], score=0.9),
+               dict(image_id=2, category_id=4, bbox=[8, 8, 16, 16], score=0.8),
+               dict(image_id=4, category_id=1, bbox=[30, 30, 10, 10], score=0.7),
+               dict(image_id=3, category_id=2, bbox=[8, 8, 16, 16], score=0.2)]
+    (root / 'r.bbox.json').write_text(json.dumps(results))
+    # the name that --out was given serves too
+    run(root, 'r.json')
+    alarms = written(root / 'm', 'false_alarms')
+    assert alarms == [
+        dict(image='2.png', box=[8, 8, 24, 24], kind='other class', score=0.8, overlap=1.0,
+             overlaps='square', **{'class': 'star'}),
+        dict(image='4.png', box=[30, 30, 40, 40], kind='nothing there', score=0.7, overlap=0.0,
+             overlaps=None, **{'class': 'circle'})]
+    assert written(root / 'm', 'doubtful') == alarms
+    assert [(m['image'], m['class']) for m in written(root / 'm', 'missed')] == [
+        ('2.png', 'square'), ('3.png', 'square')]
+    assert {'confusion.png', 'co_occurrence.png'} <= {f.name for f in (root / 'm').iterdir()}
+    assert 'index' not in capsys.readouterr().out
+
+
+def save_scores(root: Path) -> Path:
+    scores = np.full((4, 6), 0.1, np.float32)
+    targets = np.zeros((4, 6), np.int8)
+    targets[:3, 1] = 1
+    scores[0, 1], scores[1, 1], scores[2, 1] = 0.9, 0.8, 0.3
+    scores[3, 4] = 0.95
+    file = root / 'scores.npz'
+    np.savez(file, scores=scores, targets=targets, classes=np.array(CLASSES),
+             images=np.array([str(root / f'val/{i}.png') for i in range(1, 5)]))
+    return file
+
+
+def test_labels(root):
+    out = run(root, save_scores(root), '--number', '3')
+    assert [r['image'] for r in written(out, 'highest_loss')][:2] == ['4.png', '3.png']
+    assert written(out, 'false_alarms') == [
+        dict(image='4.png', score=0.95, labelled=False, **{'class': 'cross'})]
+    assert written(out, 'missed') == [
+        dict(image='3.png', score=0.3, labelled=True, **{'class': 'square'})]
+    assert [(r['image'], r['class']) for r in written(out, 'doubtful')] == []
+    assert {'confusion.png', 'co_occurrence.png'} <= {f.name for f in out.iterdir()}
+
+
+def test_the_loss_is_the_configs_or_cross_entropy(root):
+    for loss in ('config', 'bce'):
+        run(root, save_scores(root), '--loss', loss, out=loss)
+    entropy = {r['image']: r['loss'] for r in written(root / 'bce', 'highest_loss')}
+    assert entropy['4.png'] == pytest.approx(-np.log(0.05) - 5 * np.log(0.9), abs=1e-3)
+    asymmetric = {r['image']: r['loss'] for r in written(root / 'config', 'highest_loss')}
+    # gamma_neg 4, gamma_pos 0, clip 0.05: q = 1 - p + 0.05
+    q = np.array([0.1] + [0.95] * 5)
+    assert asymmetric['4.png'] == pytest.approx(
+        (-(1 - q) ** 4 * np.log(q)).sum(), abs=1e-3)
+
+
+@pytest.mark.parametrize('name, content, message', [
+    ('p.pkl', b'', 'the suffix should be .npz .image labels. or .json'),
+    ('none.npz', None, 'none.npz does not exist'),
+    ('broken.npz', b'PK', 'no file of scores'),
+    ('object.json', b'{}', 'no list of predictions'),
+    ('fields.json', b'[{"image_id": 1}]', 'each with bbox, category_id, image_id, score'),
+    ('other.json', b'[{"image_id": 99, "category_id": 1, "bbox": [0, 0, 1, 1], "score": 1}]',
+     'such as the one with id 99'),
+])
+def test_wrong_results_are_one_line_and_nothing_is_written(root, name, content, message):
+    if content is not None:
+        (root / name).write_bytes(content)
+    with pytest.raises(SystemExit, match=f'^mistakes: error: .*{message}') as stop:
+        run(root, name)
+    assert '\n' not in str(stop.value) and not (root / 'm').exists()
+
+
+def test_an_image_that_is_gone_is_named(root):
+    scores = save_scores(root)
+    (root / 'val/4.png').unlink()
+    with pytest.raises(SystemExit, match=r"image '.*4\.png' does not exist"):
+        run(root, scores)

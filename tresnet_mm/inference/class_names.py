@@ -1,0 +1,69 @@
+"""What a model's classes are called."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from mmengine.logging import print_log
+
+from ..checks.model_facts import heads
+from ..datasets.annotations import check_classes
+from .model_source import ModelSource
+
+
+def dataset_meta(source: ModelSource, checkpoint: Mapping[str, Any],
+                 model_meta: Mapping[str, Any] | None) -> dict[str, Any]:
+    """Names and colours of the classes: the checkpoint's, or else the config's.
+
+    Args:
+        source: The config, and what a published file says.
+        checkpoint: What was loaded, with what mmengine's runner keeps of the data under 'meta'.
+        model_meta: What the model itself found in its file, like `MultiLabelClassifier`.
+
+    Returns:
+        ``classes``, a tuple of names, and ``palette``, an RGB colour for each, or 'random'.
+
+    Raises:
+        ValueError: If there is another number of names than the model's heads have classes, or they
+            are no names, each once.
+    """
+    counts = {head.key: head.num_classes for head in heads(source.cfg.model)}
+    found = [(source.weights, source.published.dataset_meta if source.published else {}),
+             (source.weights, _recorded(checkpoint)), (source.weights, model_meta or {}),
+             ("the config's test data", source.dataset_meta)]
+    for where, meta in found:
+        if meta.get('classes') is not None:
+            classes = check_classes(meta['classes'], where)
+            break
+    else:
+        if not counts:
+            raise ValueError(f'neither {source.weights} nor the config says what the classes are')
+        classes = tuple(map(str, range(max(counts.values()))))
+        print_log('Neither the weights nor the config say what the classes are called: they are '
+                  f'numbered, 0 to {len(classes) - 1}', 'current', 30)
+    for key, count in counts.items():
+        if count != len(classes):
+            raise ValueError(f'{where} names {len(classes)} classes, but {key} = {count}')
+    palettes = (meta.get('palette') for _, meta in found)
+    return dict(classes=classes,
+                palette=next((p for p in palettes if _fits(p, len(classes))), 'random'))
+
+
+def _recorded(checkpoint: Mapping[str, Any]) -> Mapping[str, Any]:
+    """What the runner kept of the data, by mmdet 3's name or by that of older versions."""
+    meta = checkpoint.get('meta')
+    if not isinstance(meta, Mapping):
+        return {}
+    recorded = meta.get('dataset_meta')
+    if isinstance(recorded, Mapping):
+        return {str(key).lower(): value for key, value in recorded.items()}
+    return dict(classes=meta['CLASSES']) if 'CLASSES' in meta else {}
+
+
+def _fits(palette: Any, count: int) -> bool:
+    """Whether a palette, maybe from a stranger's file, has an RGB colour for each class."""
+    return isinstance(palette, (list, tuple)) and len(palette) >= count and all(
+        isinstance(colour, (list, tuple)) and len(colour) == 3
+        and all(isinstance(part, int) and 0 <= part <= 255 for part in colour)
+        for colour in palette)

@@ -1,0 +1,100 @@
+"""Where on the image the score of a class comes from."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+from mmengine.model import BaseModel
+from torch import Tensor
+
+from ..models import MultiLabelClassifier
+
+
+@dataclass(frozen=True)
+class ClassMaps:
+    """The maps of some classes on one image.
+
+    Attributes:
+        cells: float (K, h, w), a value for each cell of the feature map that sees the image, those
+            that only see padding left out.
+        scores: float (K,), probabilities of the classes.
+        kind: 'logit', the logit that the head would give if all cells were like this one, whose
+            mean is the logit of the image; or 'attention', shares that sum to 1.
+        extent: Height and width that the image takes of the cells, in cells; the last ones may be
+            partly padding.
+    """
+
+    cells: np.ndarray
+    scores: np.ndarray
+    kind: str
+    extent: tuple[float, float]
+
+    def on_image(self, height: int, width: int) -> np.ndarray:
+        """The maps bilinearly enlarged onto the image: float32 (K, height, width).
+
+        A cell's value stands at the cell's centre; beyond the outermost centres it goes on.
+        """
+        rows, columns = self.cells.shape[1:]
+        # grid_sample's coordinates: -1 and 1 are the outer edges of the first and the last cell
+        y, x = (((torch.arange(pixels) + 0.5) / pixels * extent / cells) * 2 - 1
+                for pixels, extent, cells in zip(
+                    (height, width), self.extent, (rows, columns), strict=True))
+        grid = torch.stack(torch.meshgrid(x, y, indexing='xy'), dim=-1)[None].float()
+        cells = torch.from_numpy(self.cells).float()[None]
+        return F.grid_sample(
+            cells, grid, padding_mode='border', align_corners=False)[0].numpy()
+
+
+@torch.no_grad()
+def class_maps(model: BaseModel, data: dict[str, Any],
+               classes: Sequence[int] | None = None) -> list[ClassMaps]:
+    """Compute class-activation maps (linear head) or attention maps (ML-Decoder).
+
+    The image passes the model once, in evaluation mode; no hook is left on it.
+
+    Args:
+        model: A `MultiLabelClassifier` or `MultiTaskDetector`.
+        data: A batch as its ``test_step`` takes it: lists ``inputs`` and ``data_samples``.
+        classes: Class indices, K of them; None for all.
+
+    Returns:
+        The maps of each image.
+
+    Raises:
+        TypeError: If the model has no image-level head.
+        IndexError: If there is no class of an index.
+        NotImplementedError: If the head has no such maps.
+    """
+    head: Any = getattr(model, 'head', None)
+    if not hasattr(head, 'class_maps'):
+        raise TypeError(f'{type(model).__name__} has no image-level head, so no class maps')
+    wanted = list(range(head.num_classes)) if classes is None else list(classes)
+    training = model.training
+    model.eval()
+    try:
+        batch = model.data_preprocessor(data, False)
+        inputs, samples = batch['inputs'], batch['data_samples']
+        # A detector's own features are those behind its neck; its image head reads the backbone.
+        features = (model.extract_feat if isinstance(model, MultiLabelClassifier)
+                    else model.backbone)(inputs)
+        maps, valid = head.class_maps(features, wanted, samples, inputs)
+        scores = head.logits(features, samples, inputs)[:, wanted].float().sigmoid()
+    finally:
+        model.train(training)
+    sizes = [sample.metainfo.get('img_shape', inputs.shape[-2:]) for sample in samples]
+    return [_of_one(maps[i], scores[i], None if valid is None else valid[i], head.map_kind,
+                    tuple(inputs.shape[-2:]), tuple(size[:2])) for i, size in enumerate(sizes)]
+
+
+def _of_one(maps: Tensor, scores: Tensor, valid: Tensor | None, kind: str,
+            input_size: tuple[int, int], image_size: tuple[int, int]) -> ClassMaps:
+    """The maps (K, H, W) of one image of a batch, without padding."""
+    extent = [min(pixels, whole) / whole * cells for pixels, whole, cells in zip(
+        image_size, input_size, maps.shape[-2:], strict=True)]
+    if valid is not None:
+        maps = maps[:, :int(valid.any(dim=1).sum()), :int(valid.any(dim=0).sum())]
+    return ClassMaps(maps.double().cpu().numpy(), scores.cpu().numpy(), kind,
+                     (extent[0], extent[1]))
