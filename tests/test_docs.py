@@ -1,10 +1,12 @@
 """The pages: their blocks can be followed, and what they name and link to is there."""
 
+import importlib
 import os
 import re
 import subprocess
 import sys
 from pathlib import Path
+from types import ModuleType
 
 import pytest
 from mmengine.config import Config
@@ -126,3 +128,24 @@ def anchors(path: Path) -> list[str]:
     titles = re.findall(r'^#+ (.+)$', without_blocks(path.read_text()), re.MULTILINE)
     return [re.sub(r'[\s-]+', '-', re.sub(r'[^\w\s-]', '', title).strip().lower())
             for title in titles]
+
+
+def test_docstrings_are_markdown():
+    """A role of another markup, or a section that MkDocs does not know, would be left as text."""
+    wrong = [f'{path.relative_to(ROOT)}: {found}' for path in ROOT.glob('tresnet_mm/**/*.py')
+             for found in re.findall(r':[a-z]+:`[^`]+`|^ *Example:$', path.read_text(), re.M)]
+    assert wrong == []
+
+
+@pytest.mark.parametrize('room', [
+    'tresnet_mm', *(f'tresnet_mm.{name}' for name in (
+        'models', 'models.heads', 'models.layers', 'models.losses', 'datasets', 'evaluation',
+        'engine', 'deploy', 'visualization'))])
+def test_public_names_are_in_the_reference(room):
+    module = importlib.import_module(room)
+    listed = re.findall(r'^::: \S+\.(\w+)$', '\n'.join(
+        path.read_text() for path in ROOT.glob('docs/reference/*.md')), re.M)
+    missing = [f'::: {getattr(value, "__module__", room)}.{name}' for name in module.__all__
+               if not isinstance(value := getattr(module, name), ModuleType)
+               and name not in listed]
+    assert missing == [], 'put these lines into a page of docs/reference/'
