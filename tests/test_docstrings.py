@@ -15,6 +15,7 @@ MODULES = [
     'config_tree',
     'deploy.fuse',
     'evaluation.multilabel_metric',
+    'inference.inferencer',
     'models.layers.inplace_abn',
     'models.losses.asymmetric_focal_loss',
     'models.losses.asymmetric_loss',

@@ -1,22 +1,27 @@
 """Every change that importing this package makes to mmengine, each with its reason.
 
 All of them are made once, on import. None changes what mmengine does for models and files that
-have nothing to do with this package, except that no file is read by running code in it.
+have nothing to do with this package, except that no file is read by running code in it, and that
+files are written whole or not at all.
 """
 
 import functools
+from pathlib import Path
 from typing import IO, Any
 
 import mmengine.model.utils
 import yaml
 from mmengine.config.utils import MODULE2PACKAGE
-from mmengine.fileio import register_handler
+from mmengine.fileio import LocalBackend, register_backend, register_handler
 from mmengine.fileio.handlers import YamlHandler
+from mmengine.registry import HOOKS
 from mmengine.runner.checkpoint import CheckpointLoader
 from torch import nn
 
 from .checkpoint import SCHEMES, load_from_tresnet_mm
+from .engine import SafeCheckpointHook
 from .models.layers import InPlaceABN
+from .whole_file import write_bytes, write_text
 
 # mmengine takes ``_base_ = 'tresnet_mm::...'`` only of the packages that this table names. Left
 # out: "tresnet_mm is not a valid package" for a config that inherits from one of ours.
@@ -45,6 +50,22 @@ class _SafeYamlHandler(YamlHandler):
     def load_from_fileobj(self, file: IO[str], **kwargs: Any) -> Any:
         return super().load_from_fileobj(file, **{'Loader': _SafeLoader, **kwargs})
 
+
+class _WholeFileBackend(LocalBackend):
+    """mmengine's local files, written whole or not at all."""
+
+    def put(self, obj: bytes, filepath: str | Path) -> None:
+        write_bytes(filepath, obj)
+
+    def put_text(self, obj: str, filepath: str | Path, encoding: str = 'utf-8') -> None:
+        write_text(filepath, obj, encoding)
+
+
+# Left out: a run that is killed while it saves leaves half a checkpoint under a whole one's name.
+register_backend('local', _WholeFileBackend, force=True, prefixes='')
+
+# Every config asks for ``CheckpointHook``, mmdet's own as well. Left out: see `SafeCheckpointHook`.
+HOOKS.register_module('CheckpointHook', force=True, module=SafeCheckpointHook)
 
 _convert_sync_batchnorm = mmengine.model.utils.convert_sync_batchnorm
 

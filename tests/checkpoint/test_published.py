@@ -72,11 +72,12 @@ PLACES = {
 @pytest.mark.parametrize('place', PLACES)
 @pytest.mark.parametrize('name', [*CALLS, *REACHING, None, 3, ['TResNet'], {'type': 'TResNet'}])
 def test_only_layers_and_transforms_are_named(name, place, tmp_path, monkeypatch):
-    imported = []
-    monkeypatch.setattr('importlib.import_module', imported.append)
     content = json.loads(to_json(GOOD))
     PLACES[place](content)['type'] = name
     path = written(tmp_path / 'evil.safetensors', json.dumps(content))
+    imported = []
+    for function in ('import_module', 'get_object_from_string'):
+        monkeypatch.setattr(f'mmengine.registry.registry.{function}', imported.append)
     with pytest.raises(ValueError, match=r'evil.safetensors: its metadata .*type is '):
         read_published(path)
     assert not imported

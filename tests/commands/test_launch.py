@@ -1,8 +1,11 @@
 """What is looked for before anything is built, and what is said where it is missing."""
 
+import os
+
 import pytest
 from mmengine.config import Config
 
+from tresnet_mm.commands import launch
 from tresnet_mm.commands.launch import check_annotation_files
 
 
@@ -52,3 +55,23 @@ def test_files_without_a_folder_and_inside_wrappers(tmp_path, monkeypatch):
     assert said(config, monkeypatch) == (
         'annotation file labels.csv of train_dataloader does not exist: set '
         'train_dataloader.dataset.dataset.datasets.1.ann_file')
+
+
+def test_the_interface_to_a_host():
+    assert launch.interface_to('127.0.0.1') == 'lo'
+
+
+@pytest.mark.parametrize('environment, named', [
+    (dict(WORLD_SIZE='2', LOCAL_WORLD_SIZE='1', MASTER_ADDR='127.0.0.1'), 'lo'),
+    (dict(WORLD_SIZE='2', LOCAL_WORLD_SIZE='2', MASTER_ADDR='127.0.0.1'), None),
+    (dict(WORLD_SIZE='2', LOCAL_WORLD_SIZE='1', MASTER_ADDR='no-such-host.invalid'), None),
+    (dict(WORLD_SIZE='2', LOCAL_WORLD_SIZE='1', MASTER_ADDR='127.0.0.1',
+          GLOO_SOCKET_IFNAME='eth9'), 'eth9')])
+def test_gloo_is_told_its_interface_across_machines(environment, named, monkeypatch):
+    for name in ('WORLD_SIZE', 'LOCAL_WORLD_SIZE', 'MASTER_ADDR', 'GLOO_SOCKET_IFNAME'):
+        monkeypatch.setenv(name, '')  # so that what the call sets is undone
+        monkeypatch.delenv(name)
+    for name, value in environment.items():
+        monkeypatch.setenv(name, value)
+    launch.name_interface()
+    assert os.environ.get('GLOO_SOCKET_IFNAME') == named

@@ -115,9 +115,15 @@ def test_the_loss_is_the_configs_or_cross_entropy(root):
     ('none.npz', None, 'none.npz does not exist'),
     ('broken.npz', b'PK', 'no file of scores'),
     ('object.json', b'{}', 'no list of predictions'),
-    ('fields.json', b'[{"image_id": 1}]', 'each with bbox, category_id, image_id, score'),
+    ('fields.json', b'[{"image_id": 1}]', 'each with image_id, category_id, bbox, score'),
     ('other.json', b'[{"image_id": 99, "category_id": 1, "bbox": [0, 0, 1, 1], "score": 1}]',
      'such as the one with id 99'),
+    ('class.json', b'[{"image_id": 1, "category_id": 9, "bbox": [0, 0, 1, 1], "score": 1}]',
+     'predictions of category 9, which .*instances_val.json has not'),
+    ('box.json', b'[{"image_id": 1, "category_id": 1, "bbox": [0, 0, 1], "score": 1}]',
+     'bbox of prediction 0 should be four finite numbers'),
+    ('score.json', b'[{"image_id": 1, "category_id": 1, "bbox": [0, 0, 1, 1], "score": "1"}]',
+     "score of prediction 0 should be a finite number, got '1'"),
 ])
 def test_wrong_results_are_one_line_and_nothing_is_written(root, name, content, message):
     if content is not None:

@@ -170,3 +170,17 @@ def test_names():
     assert ema_key('mAP') == 'ema_mAP'
     assert HOOKS.get('PlainAndEMAEvalHook') is PlainAndEMAEvalHook
     assert HOOKS.get('BestWeightsHook') is BestWeightsHook
+
+
+def test_a_damaged_record_and_left_files_do_not_stop_a_resumed_run(tmp_path, caplog):
+    """What a kill leaves around the exchange of the best weights."""
+    import logging
+    from types import SimpleNamespace
+
+    from tresnet_mm.engine import BestWeightsHook
+    (tmp_path / 'best_weights.json').write_text('{"file": ')
+    runner = SimpleNamespace(work_dir=tmp_path, _resume=True, logger=logging.getLogger('best'))
+    hook = BestWeightsHook()
+    hook.before_train(runner)
+    assert hook.best is None
+    assert 'best_weights.json cannot be read' in caplog.text

@@ -106,6 +106,14 @@ def test_written_to_a_file_or_to_the_backends(tmp_path):
     assert (tmp_path / 'out.jpg').is_file() and len(list(tmp_path.rglob('*.png'))) == 1
 
 
+def test_images_of_one_name_do_not_replace_each_other(tmp_path):
+    visualizer = make()
+    for step in (1, 2, 3, 3):
+        visualizer.add_datasample('a', IMAGE, sample(), out_file=str(tmp_path / 'out.jpg'),
+                                  step=step)
+    assert {path.name for path in tmp_path.iterdir()} == {'out.jpg', 'out_2.jpg', 'out_3.jpg'}
+
+
 def test_without_class_names_there_are_numbers(drawn):
     visualizer = MultiLabelVisualizer()
     visualizer.add_datasample('a', IMAGE, sample())

@@ -1,6 +1,5 @@
 """Checkpoint files: read as data, whatever is in them, and written whole or not at all."""
 
-import os
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -8,6 +7,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from ..whole_file import whole_file
 from .formats import WRAPPERS
 from .plain_pickle import ForbiddenName
 from .safetensors_file import read_safetensors, write_safetensors
@@ -54,16 +54,11 @@ def write_file(path: str | Path, state_dict: dict[str, Tensor], meta: dict[str, 
         meta: What mmengine keeps under 'meta', of plain Python values.
     """
     path = Path(path).expanduser()
-    path.parent.mkdir(parents=True, exist_ok=True)
-    part = path.with_name(f'.{path.name}.{os.getpid()}.part')
-    try:
+    with whole_file(path) as part:
         if path.suffix == '.safetensors':
             write_safetensors(part, state_dict, meta)
         else:
             torch.save(dict(meta=meta, state_dict=state_dict), part)
-        os.replace(part, path)
-    finally:
-        part.unlink(missing_ok=True)
 
 
 def _check_keys(path: Path, content: Any) -> None:

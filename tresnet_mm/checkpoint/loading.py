@@ -27,7 +27,13 @@ from .torch_file import MapLocation
 
 def load_from_tresnet_mm(filename: str, map_location: MapLocation = None) -> dict[str, Any]:
     """Read a checkpoint for mmengine's `CheckpointLoader`, converted where it is published."""
-    return adapt_checkpoint(read_source(filename, map_location), filename)
+    checkpoint = adapt_checkpoint(read_source(filename, map_location), filename)
+    meta = checkpoint.get('meta')
+    if isinstance(meta, dict):
+        # mmcv 1's config, a text in Python: a runner that resumes would run it, for the number of
+        # GPUs in it. (Under ``cfg`` mmengine has such a text too, which the runner only keeps.)
+        meta.pop('config', None)
+    return checkpoint
 
 
 def adapt_checkpoint(checkpoint: dict[str, Any], source: str = '') -> dict[str, Any]:

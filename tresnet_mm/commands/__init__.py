@@ -7,6 +7,7 @@
 COMMANDS = {
     'train': ('train', 'train a model'),
     'test': ('test', 'evaluate a checkpoint or an exported file'),
+    'replay': ('replay', 'run again the step at which a training stopped'),
     'check': ('check', 'hold config, data and checkpoint against each other before a run'),
     'predict': ('predict', 'boxes and labels of images: pictures and JSON'),
     'image-demo': ('image_demo', 'the old name of predict'),

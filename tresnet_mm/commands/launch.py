@@ -2,7 +2,11 @@
 from __future__ import annotations
 
 import argparse
+import contextlib
 import os
+import socket
+import struct
+import sys
 from pathlib import Path
 
 import torch
@@ -123,4 +127,48 @@ def set_up_processes(cfg: Config, local_rank: int) -> None:
         type='MMDistributedDataParallel', broadcast_buffers=False,
         find_unused_parameters=cfg.get('find_unused_parameters', False))
     cfg.model_wrapper_cfg = dict(wrapper, device_ids=None)
+    name_interface()
     torch.distributed.init_process_group('gloo')
+
+
+def name_interface() -> None:
+    """Tell gloo by which network interface the machine of rank 0 is reached.
+
+    It takes the address that the host's own name has, which on Debian is the loopback's: the
+    processes of one machine fail to connect, and those of another wait for them for ever.
+    """
+    address = os.environ.get('MASTER_ADDR')
+    several = os.environ.get('WORLD_SIZE') != os.environ.get('LOCAL_WORLD_SIZE')
+    if 'GLOO_SOCKET_IFNAME' in os.environ or not address or not several:
+        return
+    with contextlib.suppress(OSError):  # then gloo's own choice holds
+        name = interface_to(address)
+        if name:
+            os.environ['GLOO_SOCKET_IFNAME'] = name
+
+
+def interface_to(address: str) -> str | None:
+    """The network interface of this machine that packets to an address leave by.
+
+    None where that cannot be told (IPv6, or not Linux). Nothing is sent.
+
+    Raises:
+        OSError: There is no such host, or no way to it.
+    """
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as probe:
+        probe.connect((address, 9))
+        own = probe.getsockname()[0]
+        # The machine of rank 0 itself is reached by loopback, and others reach it by its address.
+        own = socket.gethostbyname(address) if own.startswith('127.') else own
+        if sys.platform != 'linux':
+            return None
+        import fcntl
+        for _, name in socket.if_nameindex():
+            request = struct.pack('256s', name.encode()[:15])
+            try:
+                answer = fcntl.ioctl(probe.fileno(), 0x8915, request)  # SIOCGIFADDR
+            except OSError:  # an interface without an address
+                continue
+            if socket.inet_ntoa(answer[20:24]) == own:
+                return name
+    return None

@@ -16,37 +16,31 @@ from __future__ import annotations
 import argparse
 import contextlib
 import io
-import json
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
-import mmcv
 import numpy as np
 from mmengine.config import Config, DictAction
 from mmengine.registry import DATASETS, init_default_scope
 
 from ..config_tree import dataset_parts, parts, type_name
-from ..datasets import LoadImageChecked
-from ..datasets.annotations import parse_json, read_coco, read_text
+from ..datasets.annotations import coco_values, parse_json, read_coco, read_text
 from ..evaluation import load_thresholds
 from ..evaluation.renumbered_coco import RenumberedCOCO
-from ..visualization import (
-    add_caption,
-    box_mistakes,
-    contact_sheet,
-    draw_box_tile,
-    draw_label_scores,
-    draw_matrix,
-    label_mistakes,
-)
+from ..visualization import find_box_mistakes, write_box_sheets, write_label_sheets
+from ..visualization.label_mistakes import CROSS_ENTROPY
+from ..visualization.sheet_writer import SheetWriter
 from . import launch
 from .command_line import errors_in_one_line, make_parser
 
-_TILE = 256
-_COLUMNS = 6
-#: Entries of a list; a sheet shows the first of them.
-_LISTED = 1000
+#: What a prediction has, with its judge and what is right.
+_FIELDS: dict[str, tuple[Callable, str]] = {
+    'image_id': (coco_values.are_ids, 'an integer or text'),
+    'category_id': (coco_values.are_ids, 'an integer or text'),
+    'bbox': (coco_values.are_boxes, 'four finite numbers x, y, w, h'),
+    'score': (coco_values.are_numbers, 'a finite number'),
+}
 
 
 def parse_args(argv: Sequence[str] | None = None) -> argparse.Namespace:
@@ -95,55 +89,10 @@ def loss_constants(cfg: Config) -> dict[str, Any]:
         if type_name(part.get('type')) == 'AsymmetricLoss':
             names = ('gamma_neg', 'gamma_pos', 'clip', 'eps')
             return {name: part[name] for name in names if name in part}
-    return dict(label_mistakes.CROSS_ENTROPY)
+    return dict(CROSS_ENTROPY)
 
 
-class Sheets:
-    """Writes sheets of pictures, each with its list, into a folder.
-
-    Args:
-        folder: Made when the first is written.
-        number: Pictures a sheet.
-    """
-
-    def __init__(self, folder: Path, number: int) -> None:
-        self.folder = folder
-        self.number = number
-
-    def write(self, name: str, title: str, records: Sequence[dict[str, Any]],
-              draw: Callable[[int], np.ndarray]) -> None:
-        """Write ``NAME.png`` and ``NAME.json``; only an empty list where there is no record.
-
-        Args:
-            name: Of both files, without suffix.
-            title: Line above the pictures.
-            records: What is in the list.
-            draw: Draws the picture of a record by its place.
-        """
-        tiles = [draw(place) for place in range(min(self.number, len(records)))]
-        self.folder.mkdir(parents=True, exist_ok=True)
-        if tiles:
-            sheet = contact_sheet(tiles, _COLUMNS, title)
-            mmcv.imwrite(sheet[..., ::-1], str(self.folder / f'{name}.png'))
-        (self.folder / f'{name}.json').write_text(json.dumps(list(records), indent=1) + '\n')
-        print(f'{title}: {len(records)}' + (f', {self.folder / name}.png' if tiles else ''))
-
-    def write_matrix(self, name: str, matrix: np.ndarray, rows: Sequence[str],
-                     columns: Sequence[str], *titles: str) -> None:
-        """Write ``NAME.png`` by `draw_matrix`; ``titles`` are those of matrix, rows, columns."""
-        title, row_title, column_title = titles
-        self.folder.mkdir(parents=True, exist_ok=True)
-        draw_matrix(matrix, rows, columns, title, row_title, column_title,
-                    self.folder / f'{name}.png')
-        print(f'{title}: {self.folder / name}.png')
-
-
-def read_image(path: str) -> np.ndarray:
-    """An image file as uint8 (H, W, 3) in RGB; raises as `LoadImageChecked`."""
-    return np.ascontiguousarray(LoadImageChecked()(dict(img_path=path))['img'][..., ::-1])
-
-
-def label_sheets(args: argparse.Namespace, cfg: Config, results: Any, sheets: Sheets) -> None:
+def label_sheets(args: argparse.Namespace, cfg: Config, results: Any, writer: SheetWriter) -> None:
     """All pictures of a model of image labels; ``results`` are those of `read_scores`."""
     scores, targets, classes, images = results
     try:
@@ -151,40 +100,8 @@ def label_sheets(args: argparse.Namespace, cfg: Config, results: Any, sheets: Sh
     except ValueError:
         wanted = args.thresholds
     thresholds = load_thresholds(wanted, len(classes), classes)
-
-    def tile(image: int, caption: str) -> np.ndarray:
-        picture = draw_label_scores(
-            read_image(images[image]), scores[image], classes, targets[image], thresholds, top=2,
-            width=_TILE, most=6)
-        return add_caption(picture, [caption, images[image]], 12)
-
-    constants = label_mistakes.CROSS_ENTROPY if args.loss == 'bce' else loss_constants(cfg)
-    losses = label_mistakes.image_losses(scores, targets, **constants)
-    worst = np.argsort(-losses, kind='stable')[:_LISTED]
-    sheets.write('highest_loss', 'Images of the highest loss',
-                 [{'image': images[i], 'loss': round(float(losses[i]), 4)} for i in worst],
-                 lambda place: tile(worst[place], f'loss {losses[worst[place]]:.2f}'))
-    for name, title, pairs in [
-            ('false_alarms', 'False alarms of the highest score',
-             label_mistakes.false_alarms(scores, targets, thresholds, _LISTED)),
-            ('missed', 'Missed labels of the lowest score',
-             label_mistakes.missed_labels(scores, targets, thresholds, _LISTED)),
-            ('doubtful', 'Labels that may be wrong',
-             label_mistakes.doubtful_labels(scores, targets, _LISTED))]:
-        records = label_mistakes.describe(pairs, images, classes, scores, targets)
-
-        def captioned(place: int, pairs: list = pairs, records: list = records) -> np.ndarray:
-            record = records[place]
-            state = 'labelled' if record['labelled'] else 'not labelled'
-            return tile(pairs[place][0], f'{record["class"]} {record["score"]:.2f}, {state}')
-
-        sheets.write(name, title, records, captioned)
-    sheets.write_matrix(
-        'confusion', label_mistakes.label_confusion(scores, targets, thresholds), classes, classes,
-        'Predicted where a label is true, in percent', 'true', 'predicted')
-    sheets.write_matrix(
-        'co_occurrence', label_mistakes.co_occurrence(targets), classes, classes,
-        'Also true where a label is true, in percent', 'true', 'also true')
+    loss = CROSS_ENTROPY if args.loss == 'bce' else loss_constants(cfg)
+    write_label_sheets(writer, scores, targets, classes, images, thresholds, loss)
 
 
 def read_boxes(path: Path) -> list[dict[str, Any]]:
@@ -194,11 +111,15 @@ def read_boxes(path: Path) -> list[dict[str, Any]]:
         ValueError: If the file holds something else.
     """
     content = parse_json(read_text(str(path)), str(path))
-    fields = {'image_id', 'category_id', 'bbox', 'score'}
     if not isinstance(content, list) or not all(
-            isinstance(entry, dict) and fields <= entry.keys() for entry in content):
+            isinstance(entry, dict) and _FIELDS.keys() <= entry.keys() for entry in content):
         raise ValueError(f'{path} is no list of predictions in the COCO format, each with '
-                         f'{", ".join(sorted(fields))}')
+                         f'{", ".join(_FIELDS)}')
+    for field, (judge, right) in _FIELDS.items():
+        if not judge([entry[field] for entry in content]):
+            wrong = next(i for i, entry in enumerate(content) if not judge([entry[field]]))
+            raise ValueError(f'{path}: {field} of prediction {wrong} should be {right}, got '
+                             f'{content[wrong][field]!r:.60}')
     return content
 
 
@@ -214,66 +135,22 @@ def test_data(cfg: Config) -> Any:
     return dataset
 
 
-def box_sheets(args: argparse.Namespace, cfg: Config, results: Any, sheets: Sheets) -> None:
+def box_sheets(args: argparse.Namespace, cfg: Config, results: Any, writer: SheetWriter) -> None:
     """All pictures of a detector; ``results`` are those of `read_boxes`."""
     dataset = test_data(cfg)
     file = read_coco(dataset.ann_file, outlines=False)
+    unknown = {result['category_id'] for result in results} - {c['id'] for c in file.categories}
+    if unknown:
+        raise ValueError(f'{args.results} has predictions of category {next(iter(unknown))!r}, '
+                         f'which {dataset.ann_file} has not: they should be of the same data')
     classes = list(dataset.metainfo.get('classes') or file.classes)
     with contextlib.redirect_stdout(io.StringIO()):  # pycocotools tells that it makes an index
         truth = RenumberedCOCO(file, file.category_ids(classes))
-    found = box_mistakes.find_box_mistakes(truth, results, len(classes), args.score_thr)
+    found = find_box_mistakes(truth, results, len(classes), args.score_thr)
     folder = dataset.image_folder()
-    paths = [folder.path(image['file_name'], f'{dataset.ann_file}: image {image["id"]!r}')
-             for image in file.images]
-
-    def text(mistake: box_mistakes.BoxMistake) -> str:
-        words = classes[mistake.label]
-        if mistake.score is None:
-            return f'{words}, missed'
-        kind: str = mistake.kind
-        if kind == 'other class' and mistake.other is not None:
-            kind = f'labelled {classes[mistake.other]}'
-        return f'{words} {mistake.score:.2f}, {kind}'
-
-    for name, title, mistakes in [
-            ('false_alarms', 'False alarms of the highest score', found.false_alarms),
-            ('missed', 'Missed objects, the largest first', found.missed),
-            ('doubtful', 'Objects whose annotation may be wrong or missing', found.doubtful())]:
-
-        def tile(place: int, mistakes: list = mistakes) -> np.ndarray:
-            mistake = mistakes[place]
-            picture = draw_box_tile(read_image(paths[mistake.image]), mistake.box,
-                                    mistake.score is not None, found.objects[mistake.image][1],
-                                    _TILE)
-            return add_caption(picture, [text(mistake), paths[mistake.image]], 12)
-
-        sheets.write(name, title, [_record(m, paths, classes) for m in mistakes[:_LISTED]],
-                     tile)
-    totals = found.confusion.sum(axis=1, keepdims=True)
-    shares = np.divide(found.confusion, totals, out=np.full(found.confusion.shape, np.nan),
-                       where=totals > 0)
-    shares[-1, -1] = np.nan  # nothing that was found by nothing
-    sheets.write_matrix(
-        'confusion', shares, [*classes, 'nothing'], [*classes, 'not found'],
-        'Boxes on the objects of a class, in percent of the row', 'true', 'predicted')
-    labels = np.zeros((len(paths), len(classes)), int)
-    for image, (present, _) in enumerate(found.objects):
-        labels[image, present] = 1
-    sheets.write_matrix(
-        'co_occurrence', label_mistakes.co_occurrence(labels), classes, classes,
-        'Also in the image of an object, in percent', 'object', 'also there')
-
-
-def _record(mistake: box_mistakes.BoxMistake, paths: Sequence[str],
-            classes: Sequence[str]) -> dict[str, Any]:
-    other = None if mistake.other is None else classes[mistake.other]
-    record: dict[str, Any] = {
-        'image': paths[mistake.image], 'class': classes[mistake.label],
-        'box': [round(float(v), 1) for v in mistake.box], 'kind': mistake.kind}
-    if mistake.score is not None:
-        record |= {'score': round(mistake.score, 4), 'overlap': round(mistake.overlap, 3),
-                   'overlaps': other}
-    return record
+    images = [folder.path(image['file_name'], f'{dataset.ann_file}: image {image["id"]!r}')
+              for image in file.images]
+    write_box_sheets(writer, found, classes, images)
 
 
 def main(argv: Sequence[str] | None = None) -> None:
@@ -294,4 +171,4 @@ def main(argv: Sequence[str] | None = None) -> None:
         results = read(args.results)
         cfg = launch.load_config(args)
         init_default_scope(cfg.get('default_scope') or 'mmdet')
-        draw(args, cfg, results, Sheets(args.out_dir, args.number))
+        draw(args, cfg, results, SheetWriter(args.out_dir, args.number))

@@ -8,6 +8,8 @@ Examples:
 from __future__ import annotations
 
 import argparse
+import errno
+import sys
 from collections.abc import Sequence
 
 import torch
@@ -17,9 +19,13 @@ from mmengine.runner import Runner
 
 from ..checkpoint import CheckpointMismatch
 from ..config_tree import parts, type_name
+from ..engine.finite_hook import ACTIONS, NotFinite
+from ..engine.stop_signal_hook import TrainingStopped
 from . import launch
 from .check import require_agreement
 from .command_line import errors_in_one_line, make_parser
+
+_NO_ROOM = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EROFS, errno.EACCES)
 
 
 def parse_args(argv: Sequence[str] | None = None) -> argparse.Namespace:
@@ -45,6 +51,9 @@ def parse_args(argv: Sequence[str] | None = None) -> argparse.Namespace:
     parser.add_argument('--resume-schedule', choices=['config', 'checkpoint'], default='config',
                         help='which learning rate schedule --resume goes on with where they differ '
                         '(default: %(default)s)')
+    parser.add_argument('--not-finite', choices=ACTIONS, default='stop',
+                        help='what to do where a loss or a gradient is NaN or infinite: stop the '
+                        'run, or skip the step, ten in a row at most (default: %(default)s)')
     launch.add_common_arguments(parser)
     return parser.parse_args(argv)
 
@@ -128,7 +137,32 @@ def build_config(args: argparse.Namespace, check: bool = False) -> Config:
     if not cfg.get('resume'):  # may download, so that what costs nothing is looked at before
         launch.check_pretrained(cfg)
     launch.add_hook(cfg, dict(type='WholeWeightsHook', whole=bool(cfg.get('resume'))))
+    add_safety(cfg, args.not_finite)
     return cfg
+
+
+def add_safety(cfg: Config, not_finite: str) -> None:
+    """Have the run survive a stop or a kill, and end where it goes wrong."""
+    for hook in (dict(type='RepeatableHook'), dict(type='FiniteHook', action=not_finite),
+                 dict(type='ValidateOnResumeHook'), dict(type='StopSignalHook')):
+        launch.add_hook(cfg, hook)
+    if cfg.launcher != 'none':
+        # Each process has running statistics of its own, and only the first one's are saved.
+        launch.add_hook(cfg, dict(type='SyncBuffersHook'))
+
+
+def run(runner: Runner) -> None:
+    """Train; what ends a run from outside, or makes it go wrong, is said in one line."""
+    try:
+        runner.train()
+    except TrainingStopped as stopped:
+        print(f'train: {stopped}', file=sys.stderr)
+        sys.exit(128 + stopped.number)
+    except OSError as error:
+        if error.errno not in _NO_ROOM:
+            raise
+        raise ValueError(f'{error}. Older checkpoints are whole: make room, or give another '
+                         f'--work-dir, and go on with --resume') from error
 
 
 def main(argv: Sequence[str] | None = None) -> None:
@@ -138,5 +172,5 @@ def main(argv: Sequence[str] | None = None) -> None:
         cfg = build_config(args, check=not args.no_check)
     launch.set_up_processes(cfg, args.local_rank)
     runner = Runner.from_cfg(cfg) if 'runner_type' not in cfg else RUNNERS.build(cfg)
-    with errors_in_one_line('train', CheckpointMismatch):
-        runner.train()
+    with errors_in_one_line('train', CheckpointMismatch, NotFinite, FileNotFoundError, ValueError):
+        run(runner)

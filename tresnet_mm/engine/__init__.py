@@ -3,18 +3,30 @@
 from .autocast_optim_wrapper import AutocastOptimWrapper, build_auto_amp_optim_wrapper
 from .best_weights_hook import BestWeightsHook
 from .fast_runner import FastRunner
+from .finite_hook import FiniteHook, NotFinite
 from .one_cycle_from_lr import OneCycleFromLR
 from .plain_and_ema_eval_hook import PlainAndEMAEvalHook
+from .repeatable_hook import RepeatableHook
 from .resume_schedule_hook import ResumeScheduleHook
+from .safe_checkpoint_hook import SafeCheckpointHook
+from .stop_signal_hook import StopSignalHook, TrainingStopped
+from .validate_on_resume_hook import ValidateOnResumeHook
 from .whole_weights_hook import WholeWeightsHook
 
 __all__ = [
     'AutocastOptimWrapper',
     'BestWeightsHook',
     'FastRunner',
+    'FiniteHook',
+    'NotFinite',
     'OneCycleFromLR',
     'PlainAndEMAEvalHook',
+    'RepeatableHook',
     'ResumeScheduleHook',
+    'SafeCheckpointHook',
+    'StopSignalHook',
+    'TrainingStopped',
+    'ValidateOnResumeHook',
     'WholeWeightsHook',
     'build_auto_amp_optim_wrapper',
 ]

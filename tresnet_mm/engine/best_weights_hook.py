@@ -12,6 +12,7 @@ from mmengine.runner import Runner, save_checkpoint
 from mmengine.runner.checkpoint import get_state_dict, weights_to_cpu
 from torch import nn
 
+from ..whole_file import write_text
 from .plain_and_ema_eval_hook import ema_key, find_ema_hook
 
 _RECORD = 'best_weights.json'
@@ -43,8 +44,7 @@ class BestWeightsHook(Hook):
     def before_train(self, runner: Runner) -> None:
         """Start anew, or from the record of the run that is resumed."""
         self._training = True
-        record = Path(runner.work_dir) / _RECORD
-        self.best = json.loads(record.read_text()) if runner._resume and record.exists() else None
+        self.best = self._read_record(runner) if runner._resume else None
 
     def after_train(self, runner: Runner) -> None:
         """Say what was kept."""
@@ -72,9 +72,8 @@ class BestWeightsHook(Hook):
             self._keep(runner, weights, float(scores[weights]))
 
     def _keep(self, runner: Runner, weights: str, score: float) -> None:
-        previous = self.best and self.best['file']
         # ``runner.epoch`` already counts the epoch just finished, the iterations likewise.
-        name = f'best_{self.metric.replace("/", "_")}_{weights}_epoch_{runner.epoch}.pth'
+        name = f'{self._prefix}{weights}_epoch_{runner.epoch}.pth'
         self.best = dict(
             file=name, score=score, weights=weights, epoch=runner.epoch, iter=runner.iter
         )
@@ -91,10 +90,30 @@ class BestWeightsHook(Hook):
         )
         state_dict = weights_to_cpu(get_state_dict(self._model(runner, weights)))
         save_checkpoint(dict(meta=meta, state_dict=state_dict), osp.join(runner.work_dir, name))
-        (folder / _RECORD).write_text(json.dumps(self.best, indent=2) + '\n')
-        if previous and previous != name:
-            (folder / previous).unlink(missing_ok=True)
+        write_text(folder / _RECORD, json.dumps(self.best, indent=2) + '\n')
+        # All of them, not the last one alone: a run that was killed here has left two.
+        for path in folder.glob(f'{self._prefix}*_epoch_*.pth'):
+            if path.name != name:
+                path.unlink(missing_ok=True)
         runner.logger.info(f'Best {self.metric} so far: {score:.4f} ({weights} weights), in {name}')
+
+    @property
+    def _prefix(self) -> str:
+        return f'best_{self.metric.replace("/", "_")}_'
+
+    @staticmethod
+    def _read_record(runner: Runner) -> dict | None:
+        """What the resumed run had kept; None, with a warning, where the record is damaged."""
+        path = Path(runner.work_dir) / _RECORD
+        if not path.exists():
+            return None
+        try:
+            record = json.loads(path.read_text())
+            return {key: record[key] for key in ('file', 'score', 'weights', 'epoch', 'iter')}
+        except (OSError, ValueError, KeyError, TypeError) as error:
+            runner.logger.warning(f'{path} cannot be read ({error}): the best weights of the '
+                                  'resumed run are looked for anew')
+            return None
 
     @staticmethod
     def _model(runner: Runner, weights: str) -> nn.Module:

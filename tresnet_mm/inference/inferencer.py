@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from copy import deepcopy
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import torch
@@ -31,6 +31,16 @@ from .result_folder import ResultFolder
 from .results import Decision, describe
 
 DEFAULT_THRESHOLD = 0.5
+
+
+class Prepared(NamedTuple):
+    """An image on its way into the model."""
+
+    source: ImageSource
+    pixels: np.ndarray
+    """As it was read, BGR (H, W, 3)."""
+    data: dict[str, Any]
+    """What the pipeline makes of it: ``inputs`` and ``data_samples``."""
 
 
 class Inferencer(BaseInferencer):
@@ -136,19 +146,19 @@ class Inferencer(BaseInferencer):
         shown = self.show_progress and len(sources) > 1
         steps = track(sources, description='Predicting') if shown else sources
         for batch in self.preprocess(steps, batch_size, skip_bad):
-            for (source, pixels, _), sample in zip(batch, self.forward(batch), strict=True):
-                result = self.postprocess(source, pixels, sample, decision)
+            for image, sample in zip(batch, self.forward(batch), strict=True):
+                result = self.postprocess(image, sample, decision)
                 if folder is not None:
-                    folder.write(source.stem, result, self.visualize(pixels, sample, decision)
-                                 if pictures else None)
+                    picture = self.visualize(image, sample, decision) if pictures else None
+                    folder.write(image.source.stem, result, picture)
                 yield result
         if self.skipped:
             print_log(f'{len(self.skipped)} of {len(sources)} images are left out, since they '
                       'cannot be read', 'current', 30)
 
     def preprocess(self, inputs: Iterable[ImageSource], batch_size: int, skip_bad: bool
-                   ) -> Iterator[list[tuple[ImageSource, np.ndarray, dict]]]:
-        """Give batches of (source, pixels as they were read, what the pipeline makes of them)."""
+                   ) -> Iterator[list[Prepared]]:
+        """Read images and run the pipeline on them, batch by batch."""
         for chunk in self._get_chunk_data(inputs, batch_size):
             batch = []
             for source in chunk:
@@ -161,19 +171,21 @@ class Inferencer(BaseInferencer):
                     print_log(f'left out: {error}', 'current', 30)
             yield batch
 
-    def _prepare(self, source: ImageSource) -> tuple[ImageSource, np.ndarray, dict]:
+    def _prepare(self, source: ImageSource) -> Prepared:
         with self._scope():
             record = self.loader(source)
             pixels = record['img']
             try:
-                return source, pixels, self.pipeline(record)
+                data = self.pipeline(record)
+                if data is None:
+                    raise ValueError('a transform of the test pipeline drops it')
+                return Prepared(source, pixels, data)
             except Exception as error:
                 raise ValueError(f'image {source.name} cannot be made an input of the model: '
                                  f'{type(error).__name__}: {error}') from error
 
     @torch.no_grad()
-    def forward(self, inputs: Sequence[tuple[ImageSource, np.ndarray, dict]]
-                ) -> list[BaseDataElement]:
+    def forward(self, inputs: Sequence[Prepared]) -> list[BaseDataElement]:
         """The model's data samples of a batch, on the CPU.
 
         Padding would reach what is beside it (the means of squeeze-and-excitation, convolutions at
@@ -181,31 +193,31 @@ class Inferencer(BaseInferencer):
         """
         divisor = getattr(self.model.data_preprocessor, 'pad_size_divisor', 1)
         groups: dict[tuple[int, ...], list[int]] = {}
-        for number, (_, _, data) in enumerate(inputs):
-            size = tuple(-(-side // divisor) for side in data['inputs'].shape[-2:])
+        for number, image in enumerate(inputs):
+            size = tuple(-(-side // divisor) for side in image.data['inputs'].shape[-2:])
             groups.setdefault(size, []).append(number)
         samples: dict[int, BaseDataElement] = {}
         with self._scope():
             for numbers in groups.values():
-                data = self.collate_fn([inputs[number][2] for number in numbers])
+                data = self.collate_fn([inputs[number].data for number in numbers])
                 found = self.model.test_step(data)
                 samples.update(zip(numbers, (sample.cpu() for sample in found), strict=True))
         return [samples[number] for number in range(len(inputs))]
 
-    def visualize(self, pixels: np.ndarray, sample: BaseDataElement, decision: Decision
+    def visualize(self, image: Prepared, sample: BaseDataElement, decision: Decision
                   ) -> np.ndarray:
-        """The picture of one image's results, uint8 (H, W, 3) in RGB."""
-        return draw(self.visualizer, pixels, sample, decision)
+        """The picture of one image's results, uint8 (height, width, 3) in RGB."""
+        return draw(self.visualizer, image.pixels, sample, decision)
 
-    def postprocess(self, source: ImageSource, pixels: np.ndarray, sample: BaseDataElement,
-                    decision: Decision) -> dict[str, Any]:
+    def postprocess(self, image: Prepared, sample: BaseDataElement, decision: Decision
+                    ) -> dict[str, Any]:
         """The results of one image, in plain values."""
-        height, width = pixels.shape[:2]
+        height, width = image.pixels.shape[:2]
         try:
             described = describe(sample, self.classes, decision)
         except ValueError as error:
-            raise ValueError(f'image {source.name}: {error}') from error
-        return dict(path=source.path, width=width, height=height, **described)
+            raise ValueError(f'image {image.source.name}: {error}') from error
+        return dict(path=image.source.path, width=width, height=height, **described)
 
     def _scope(self) -> Any:
         """The registries' scope of this model, for as long as it is needed and no longer."""

@@ -1,6 +1,7 @@
 """Pictures of what models see and learn: boxes, labels, maps, mistakes, training curves."""
 
 from .box_mistakes import BoxMistake, BoxMistakes, find_box_mistakes
+from .box_sheets import write_box_sheets
 from .box_tile import draw_box_tile
 from .caption import add_caption
 from .class_maps import ClassMaps, class_maps
@@ -16,8 +17,10 @@ from .label_mistakes import (
     missed_labels,
 )
 from .label_scores import draw_label_scores
+from .label_sheets import write_label_sheets
 from .matrix import draw_matrix
 from .multilabel_visualizer import MultiLabelVisualizer
+from .sheet_writer import SheetWriter
 from .training_curve import draw_training_curve, read_scalars
 
 __all__ = [
@@ -25,6 +28,7 @@ __all__ = [
     'BoxMistakes',
     'ClassMaps',
     'MultiLabelVisualizer',
+    'SheetWriter',
     'add_caption',
     'class_maps',
     'co_occurrence',
@@ -42,4 +46,6 @@ __all__ = [
     'label_confusion',
     'missed_labels',
     'read_scalars',
+    'write_box_sheets',
+    'write_label_sheets',
 ]

@@ -28,8 +28,9 @@ def draw_box_tile(image: np.ndarray, box: Sequence[float], predicted: bool,
     Returns:
         uint8 (side, side, 3) in RGB.
     """
-    x1, y1, x2, y2 = box
     height, width = image.shape[:2]
+    limit = 2 * max(height, width)
+    x1, y1, x2, y2 = (float(v) for v in np.clip(box, -limit, limit))  # a box may be anywhere
     # not larger than the image unless the box needs it
     wanted = max(_ZOOM * max(x2 - x1, y2 - y1), _LEAST * max(height, width), 48)
     window = min(wanted, max(height, width, x2 - x1 + 8, y2 - y1 + 8))

@@ -1,6 +1,5 @@
 """The worst mistakes of a multi-label model, and labels that may be wrong themselves."""
 
-from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -124,9 +123,3 @@ def _given(targets: np.ndarray, predicted: np.ndarray) -> np.ndarray:
     return np.divide(present.T @ (predicted * known), counts,
                      out=np.full(counts.shape, np.nan), where=counts > 0)
 
-
-def describe(pairs: Sequence[tuple[int, int]], images: Sequence[str], classes: Sequence[str],
-             scores: np.ndarray, targets: np.ndarray) -> list[dict[str, Any]]:
-    """Pairs of image and class as records with ``image``, ``class``, ``score``, ``labelled``."""
-    return [{'image': images[i], 'class': classes[c], 'score': round(float(scores[i, c]), 4),
-             'labelled': bool(targets[i, c] == 1)} for i, c in pairs]

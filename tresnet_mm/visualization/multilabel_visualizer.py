@@ -1,5 +1,6 @@
 """Image labels, and boxes where there are some, as mmengine's and mmdet's hooks draw them."""
 
+from pathlib import Path
 from typing import Any
 
 import mmcv
@@ -47,6 +48,7 @@ class MultiLabelVisualizer(Visualizer):
         self.thresholds = thresholds
         self.top = top
         self._boxes = DetLocalVisualizer(f'{name}_boxes', **boxes)
+        self._steps: dict[str, list[int]] = {}  # of each file that was written
 
     @master_only
     def add_datasample(self, name: str, image: np.ndarray,
@@ -65,7 +67,8 @@ class MultiLabelVisualizer(Visualizer):
             draw_pred: Whether to draw the predictions.
             show: Open a window.
             wait_time: Seconds that the window stays.
-            out_file: Write the picture there and not to the backends.
+            out_file: Write the picture there and not to the backends; that of a second step by this
+                name gets ``_2`` before its suffix.
             pred_score_thr: Boxes of a lower score are left out.
             step: Step to record.
         """
@@ -81,9 +84,21 @@ class MultiLabelVisualizer(Visualizer):
         if show:
             self.show(picture, win_name=name, wait_time=wait_time)
         if out_file is not None:
-            mmcv.imwrite(picture[..., ::-1], out_file)
+            mmcv.imwrite(picture[..., ::-1], self._file_of(out_file, step))
         else:
             self.add_image(name, picture, step)
+
+    def _file_of(self, out_file: str, step: int) -> str:
+        """The file's name, with a number where another step has written it.
+
+        mmdet's hook counts the images in steps, and names pictures after them, without folders.
+        """
+        steps = self._steps.setdefault(out_file, [])
+        if step not in steps:
+            steps.append(step)
+        path, number = Path(out_file), steps.index(step) + 1
+        name = path.name if number == 1 else f'{path.stem}_{number}{path.suffix}'
+        return str(path.with_name(name))
 
     def _add_labels(self, picture: np.ndarray, sample: BaseDataElement, draw_gt: bool,
                     draw_pred: bool) -> np.ndarray:

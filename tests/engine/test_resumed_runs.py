@@ -1,0 +1,251 @@
+"""Runs that are stopped, killed and resumed, against the same runs without a break."""
+
+import os
+import signal
+import threading
+
+import pytest
+import torch
+from mmengine.hooks import Hook
+
+from tresnet_mm.checkpoint.files import read_file
+from tresnet_mm.engine import TrainingStopped
+from tresnet_mm.engine.saved_runs import newest_whole
+
+from .conftest import assert_same_state, state
+
+SAFE = (dict(type='RepeatableHook'), dict(type='ValidateOnResumeHook'),
+        dict(type='StopSignalHook'))
+
+
+class Break(Exception):
+    pass
+
+
+class BreakAt(Hook):
+    """Ends a run as a kill would: without a chance to save anything."""
+
+    def __init__(self, iteration=None, epoch_validated=None):
+        self.iteration = iteration
+        self.epoch_validated = epoch_validated
+
+    def after_train_iter(self, runner, batch_idx, data_batch=None, outputs=None):
+        if runner.iter + 1 == self.iteration:
+            raise Break
+
+    def after_val_iter(self, runner, batch_idx, data_batch=None, outputs=None):
+        if runner.epoch == self.epoch_validated:
+            raise Break
+
+
+class SignalAt(Hook):
+    def __init__(self, iteration, number=signal.SIGTERM):
+        self.iteration, self.number = iteration, number
+
+    def before_train_iter(self, runner, batch_idx, data_batch=None):
+        if runner.iter + 1 == self.iteration:
+            os.kill(os.getpid(), self.number)
+
+
+class Validations(Hook):
+    def __init__(self):
+        self.seen = []
+
+    def after_val_epoch(self, runner, metrics=None):
+        self.seen.append((runner.epoch, metrics['mean']))
+
+
+@pytest.mark.parametrize('workers, iteration', [(0, 1), (0, 6), (0, 11), (2, 10)])
+def test_a_killed_run_goes_on_as_if_nothing_had_been(train, workers, iteration):
+    whole = train('whole', *SAFE, workers=workers)
+    with pytest.raises(Break):
+        train('broken', *SAFE, workers=workers, extra=[BreakAt(iteration)])
+    found = newest_whole(whole.parent / 'broken')
+    assert (found and found.name) == (f'epoch_{(iteration - 1) // 4}.pth' if iteration > 4
+                                      else None)
+    resumed = train('broken', *SAFE, workers=workers, resume=True)
+    assert_same_state(whole / 'epoch_4.pth', resumed / 'epoch_4.pth')
+
+
+def test_the_number_of_workers_does_not_matter(train):
+    assert_same_state(train('none', *SAFE, epochs=2) / 'epoch_2.pth',
+                      train('two', *SAFE, epochs=2, workers=1) / 'epoch_2.pth')
+
+
+def test_epochs_and_images_are_augmented_differently(train):
+    seen = []
+
+    class Look(Hook):
+        def before_train_iter(self, runner, batch_idx, data_batch=None):
+            seen.extend(tuple(image[1:].tolist()) for image in data_batch['inputs'])
+
+    train('run', *SAFE, epochs=2, extra=[Look()])
+    assert len(seen) == len(set(seen)) == 16
+
+
+@pytest.mark.parametrize('iteration, number', [
+    (3, signal.SIGTERM), (6, signal.SIGINT), (8, signal.SIGTERM)])
+def test_a_signal_saves_and_the_run_goes_on_within_its_epoch(train, number, iteration):
+    before = signal.getsignal(number)
+    whole = train('whole', *SAFE)
+    with pytest.raises(TrainingStopped, match=f'epoch_{(iteration - 1) // 4}_iter_{iteration}'
+                       ) as error:
+        train('stopped', *SAFE, extra=[SignalAt(iteration, number)])
+    assert error.value.number == number
+    assert signal.getsignal(number) is before
+    stopped = newest_whole(whole.parent / 'stopped')
+    assert read_file(stopped)['meta']['iter'] == iteration
+    seen = []
+
+    class Count(Hook):
+        def before_train_iter(self, runner, batch_idx, data_batch=None):
+            seen.append(runner.iter)
+
+    resumed = train('stopped', *SAFE, resume=True, extra=[Count()])
+    assert seen == list(range(iteration, 16))
+    assert_same_state(whole / 'epoch_4.pth', resumed / 'epoch_4.pth')
+    assert not stopped.exists()
+
+
+def test_a_signal_in_validation_ends_the_run_and_it_is_validated_first(train):
+    class SignalInValidation(Hook):
+        def before_val_epoch(self, runner):
+            if runner.epoch == 2:
+                os.kill(os.getpid(), signal.SIGTERM)
+
+    with pytest.raises(TrainingStopped, match='during validation'):
+        train('stopped', *SAFE, extra=[SignalInValidation()])
+    validations = Validations()
+    train('stopped', *SAFE, resume=True, extra=[validations])
+    assert [epoch for epoch, _ in validations.seen] == [2, 3, 4]
+
+
+def test_a_second_signal_is_not_held_up(train):
+    class Twice(Hook):
+        def before_train_iter(self, runner, batch_idx, data_batch=None):
+            os.kill(os.getpid(), signal.SIGINT)
+            os.kill(os.getpid(), signal.SIGINT)
+
+    with pytest.raises(KeyboardInterrupt):
+        train('run', *SAFE, extra=[Twice()])
+
+
+def test_outside_the_main_thread_signals_are_left_alone(train):
+    before = signal.getsignal(signal.SIGTERM)
+    thread = threading.Thread(target=train, args=('run', *SAFE), kwargs=dict(epochs=1))
+    thread.start()
+    thread.join()
+    assert signal.getsignal(signal.SIGTERM) is before
+
+
+@pytest.mark.parametrize('epoch', [2, 4])
+def test_a_validation_that_was_missed_is_made_up(train, epoch):
+    complete = Validations()
+    train('whole', *SAFE, extra=[complete])
+    with pytest.raises(Break):
+        train('broken', *SAFE, extra=[BreakAt(epoch_validated=epoch)])
+    validations = Validations()
+    train('broken', *SAFE, resume=True, extra=[validations])
+    assert validations.seen == complete.seen[epoch - 1:]
+
+
+def test_a_validation_that_was_made_is_not_repeated(train):
+    with pytest.raises(Break):
+        train('broken', *SAFE, extra=[BreakAt(10)])
+    validations = Validations()
+    train('broken', *SAFE, resume=True, extra=[validations])
+    assert [epoch for epoch, _ in validations.seen] == [3, 4]
+
+
+@pytest.mark.parametrize('keep', [1, 2])
+def test_the_old_checkpoint_goes_after_the_new_one(train, keep, monkeypatch):
+    from mmengine.runner import Runner
+    save = Runner.save_checkpoint
+    there = []
+
+    def watch(self, out_dir, filename, *args, **kwargs):
+        from pathlib import Path
+        there.append(sorted(path.name for path in Path(out_dir).glob('epoch_*.pth')))
+        return save(self, out_dir, filename, *args, **kwargs)
+
+    monkeypatch.setattr(Runner, 'save_checkpoint', watch)
+    folder = train('run', *SAFE, keep=keep)
+    names = [f'epoch_{i}.pth' for i in range(1, 5)]
+    assert there == [names[max(0, i - keep):i] for i in range(4)]
+    assert sorted(path.name for path in folder.glob('*.pth')) == names[-keep:]
+
+
+@pytest.mark.parametrize('metrics', [['mean'], ['mean', 'other']])
+def test_the_best_checkpoint_goes_after_the_better_one(train, metrics, monkeypatch):
+    from pathlib import Path
+
+    from mmengine.runner import Runner
+
+    from .conftest import MeanOutput
+    scores = iter([0.1, 0.3, 0.2, 0.4])
+    monkeypatch.setattr(MeanOutput, 'compute_metrics', lambda self, results: dict.fromkeys(
+        ('mean', 'other'), next(scores)))
+    save = Runner.save_checkpoint
+    there = []
+
+    def watch(self, out_dir, filename, *args, **kwargs):
+        if filename.startswith('best_mean'):
+            there.append([path.name for path in Path(out_dir).glob('best_mean*')])
+        return save(self, out_dir, filename, *args, **kwargs)
+
+    monkeypatch.setattr(Runner, 'save_checkpoint', watch)
+    folder = train('run', *SAFE, save_best=metrics if len(metrics) > 1 else metrics[0])
+    assert there == [[], ['best_mean_epoch_1.pth'], ['best_mean_epoch_2.pth']]
+    assert sorted(path.name for path in folder.glob('best_*')) == [
+        f'best_{name}_epoch_4.pth' for name in sorted(metrics)]
+
+
+def damage(folder, name):
+    """What a kill may leave: half a file, under its name or another."""
+    path = folder / name
+    path.write_bytes((folder / 'epoch_2.pth').read_bytes()[:2000])
+
+
+@pytest.mark.parametrize('left', ['half', 'empty', 'wrong name', 'no name', 'not yet'])
+def test_the_newest_whole_checkpoint_is_found(train, left):
+    folder = train('run', *SAFE, epochs=2, keep=-1)
+    named = folder / 'last_checkpoint'
+    if left == 'half':
+        damage(folder, 'epoch_3.pth')
+        named.write_text(str(folder / 'epoch_3.pth'))
+    elif left == 'empty':
+        named.write_text('')
+    elif left == 'wrong name':
+        named.write_text(str(folder / 'epoch_9.pth'))
+    elif left == 'no name':
+        named.unlink()
+    elif left == 'not yet':
+        named.write_text(str(folder / 'epoch_1.pth'))
+    assert newest_whole(folder) == folder / 'epoch_2.pth'
+
+
+def test_where_nothing_was_saved_a_run_starts_anew(train, tmp_path):
+    assert newest_whole(tmp_path) is None
+    resumed = train('run', *SAFE, resume=True)
+    assert_same_state(train('whole', *SAFE) / 'epoch_4.pth', resumed / 'epoch_4.pth')
+
+
+def test_a_file_that_cannot_be_written_leaves_the_old_one(tmp_path, monkeypatch):
+    from mmengine.runner import save_checkpoint
+    path = tmp_path / 'a.pth'
+    save_checkpoint(dict(weight=torch.ones(2)), str(path))
+
+    def full(*args):
+        raise OSError(28, 'No space left on device')
+
+    monkeypatch.setattr('os.fsync', full)
+    with pytest.raises(OSError, match=r'a\.pth cannot be written: No space left'):
+        save_checkpoint(dict(weight=torch.zeros(2)), str(path))
+    assert torch.equal(read_file(path)['weight'], torch.ones(2))
+    assert [file.name for file in tmp_path.iterdir()] == ['a.pth']
+
+
+def test_state_holds_all_that_decides(train):
+    names = state(train('run', *SAFE, epochs=1) / 'epoch_1.pth')
+    assert {'state_dict.norm.running_mean', 'ema_state_dict.module.linear.weight',
+            'optimizer.state.0.exp_avg'} <= set(names)
