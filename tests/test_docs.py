@@ -148,4 +148,4 @@ def test_public_names_are_in_the_reference(room):
     missing = [f'::: {getattr(value, "__module__", room)}.{name}' for name in module.__all__
                if not isinstance(value := getattr(module, name), ModuleType)
                and name not in listed]
-    assert missing == [], 'put these lines into a page of docs/reference/'
+    assert not missing, '\n'.join(['put these lines into a page of docs/reference/', *missing])
