@@ -10,6 +10,9 @@ os.environ.setdefault('MKL_NUM_THREADS', '1')
 os.environ.setdefault('MPLBACKEND', 'Agg')
 
 import random
+import shutil
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -47,6 +50,24 @@ def coco_tiny() -> Path:
 def repo_root() -> Path:
     """The checkout: configs/ and tools/ are below it."""
     return ROOT
+
+
+@pytest.fixture(scope='session')
+def wheel(repo_root, tmp_path_factory) -> Path:
+    """A wheel that is built from a copy, so that nothing is left behind in the checkout."""
+    source = tmp_path_factory.mktemp('source')
+    for name in ('tresnet_mm', 'configs', 'tools'):
+        ignore = shutil.ignore_patterns('__pycache__', '.mim')
+        shutil.copytree(repo_root / name, source / name, ignore=ignore)
+    for file in repo_root.glob('*.*'):
+        if file.is_file():
+            shutil.copy2(file, source)
+    out = tmp_path_factory.mktemp('wheel')
+    built = subprocess.run(
+        [sys.executable, '-m', 'pip', 'wheel', '--no-deps', '--no-build-isolation', '-w', str(out),
+         str(source)], capture_output=True, text=True)
+    assert built.returncode == 0, built.stdout + built.stderr
+    return next(out.glob('*.whl'))
 
 
 @pytest.fixture(autouse=True)

@@ -144,7 +144,7 @@ def test_tool_writes_the_file_or_says_why_not(tmp_path, repo_root):
     assert run('mmdet::atss/atss_r50_fpn_1x_coco.py', '-o', str(out)).returncode == 0
     assert Config.fromfile(out).model.backbone.type == 'TResNet'
     wrong = run('mmdet::atss/nothing.py')
-    assert wrong.returncode == 1
+    assert wrong.returncode == 2
     assert 'no config mmdet::atss/nothing.py' in wrong.stderr
     assert 'Traceback' not in wrong.stderr
 

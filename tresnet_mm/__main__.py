@@ -6,6 +6,7 @@ import sys
 from collections.abc import Sequence
 
 from .commands import COMMANDS
+from .commands.command_line import command
 
 USAGE = 'usage: tresnet-mm NAME [arguments]; tresnet-mm NAME --help says more about one of them'
 
@@ -35,8 +36,13 @@ def main(argv: Sequence[str] | None = None) -> int | None:
         known = f'did you mean {near[0]}?' if near else f'known are {", ".join(COMMANDS)}'
         print(f'tresnet-mm: error: no command {argv[0]!r}; {known}', file=sys.stderr)
         return 2
-    module = importlib.import_module(f'.commands.{COMMANDS[name][0]}', __package__)
-    return module.main(argv[1:])
+
+    @command(name)
+    def run(arguments: Sequence[str] | None) -> int | None:
+        module = importlib.import_module(f'.commands.{COMMANDS[name][0]}', __package__)
+        return module.main(arguments)
+
+    return run(argv[1:])
 
 
 if __name__ == '__main__':

@@ -6,14 +6,21 @@ files are written whole or not at all.
 """
 
 import functools
+import sys
+import types
+from collections.abc import Iterator
 from pathlib import Path
 from typing import IO, Any
 
+import mmengine.config.config
+import mmengine.config.utils
+import mmengine.hub.hub
 import mmengine.model.utils
 import yaml
 from mmengine.config.utils import MODULE2PACKAGE
 from mmengine.fileio import LocalBackend, register_backend, register_handler
 from mmengine.fileio.handlers import YamlHandler
+from mmengine.infer.infer import BaseInferencer
 from mmengine.registry import HOOKS
 from mmengine.runner.checkpoint import CheckpointLoader
 from torch import nn
@@ -27,11 +34,65 @@ from .whole_file import write_bytes, write_text
 # out: "tresnet_mm is not a valid package" for a config that inherits from one of ours.
 MODULE2PACKAGE.setdefault('tresnet_mm', 'tresnet_mm')
 
+_get_package_and_cfg_path = mmengine.config.utils._get_package_and_cfg_path
+
+
+@functools.wraps(_get_package_and_cfg_path)
+def _package_and_config(cfg_path: str) -> tuple[str, str]:
+    package, _, name = cfg_path.partition('::')
+    if package == 'tresnet_mm' and name and '/' not in name and '::' not in name:
+        return package, name if name.endswith('.py') else f'{name}.py'
+    return _get_package_and_cfg_path(cfg_path)
+
+
+# mmengine wants a folder between ``::`` and a config's name, and the configs here lie in none.
+# Left out: ``tresnet_mm::fcos_tresnet_m.py``, in ``_base_`` and in mmengine.hub, is refused.
+for _module in (mmengine.config.utils, mmengine.config.config, mmengine.hub.hub):
+    _module._get_package_and_cfg_path = _package_and_config
+
+# `mmengine.hub.get_model` asks the package for this module and this function. Importing the package
+# registers everything, so that nothing is left for it to do. Left out: get_model fails.
+_utils = types.ModuleType('tresnet_mm.utils', "What mmengine's hub asks a package for.")
+_utils.register_all_modules = lambda init_default_scope=True: None  # type: ignore[attr-defined]
+sys.modules.setdefault('tresnet_mm.utils', _utils)
+
 # Checkpoints are read by this package from wherever mmengine takes them: published TResNets are
 # converted, and all others are read as data. Left out: ``init_cfg`` and ``load_from`` would load
 # nothing of a published file and only warn, and a file from a stranger could run code: mmengine
 # reads with `getattr` allowed, and where a file asks for more, without any check.
 CheckpointLoader.register_scheme(SCHEMES, load_from_tresnet_mm, force=True)
+
+_init_model = BaseInferencer._init_model
+
+
+@functools.wraps(_init_model)
+def _init_model_of_config(self: BaseInferencer, cfg: Any, weights: str | None,
+                          device: str = 'cpu') -> nn.Module:
+    if not cfg:
+        raise ValueError(
+            f'weights={weights!r} without a model: the config inside a checkpoint is a program, '
+            'and is not run; give model=CONFIG, too (training keeps the config in its work dir)')
+    return _init_model(self, cfg, weights, device)
+
+
+# An inferencer that is given weights alone runs the Python text that the file brings as its config,
+# which also names what is called with which arguments. Left out: a checkpoint from a stranger
+# could run code. (What ``resume`` would run is taken out where checkpoints are read.)
+BaseInferencer._init_model = _init_model_of_config
+
+_models_of_metafile = BaseInferencer._get_models_from_metafile
+
+
+@functools.wraps(_models_of_metafile)
+def _models_with_weights(dir: str) -> Iterator[dict[str, Any]]:  # mmengine's name for it
+    for model in _models_of_metafile(dir):
+        yield {'Weights': None, **model}
+
+
+# An inferencer finds a model by its name in the metafile and asks for its weights, also where it
+# was given some. No weights of the models here are published. Left out: KeyError 'Weights' for
+# ``DetInferencer('fcos_tresnet_m', weights=FILE, scope='tresnet_mm')``.
+BaseInferencer._get_models_from_metafile = staticmethod(_models_with_weights)
 
 
 class _SafeLoader(yaml.SafeLoader):

@@ -4,6 +4,7 @@ import argparse
 import json
 import os
 import pickle
+import re
 import subprocess
 import sys
 import threading
@@ -259,8 +260,9 @@ def test_tool(timm, bn_net, images, tmp_path, repo_root, capsys, monkeypatch, as
     keys = torch.load(tmp_path / 'backbone.pth', weights_only=True)['state_dict']
     assert keys and all(key.startswith('backbone.') for key in keys)
 
-    with pytest.raises(SystemExit, match="of arch custom.*not 'l'"):
-        convert_checkpoint.main([str(source), str(tmp_path / 'no.pth'), '--arch', 'l'])
-    with pytest.raises(SystemExit, match='none.pth does not exist'):
-        convert_checkpoint.main([str(tmp_path / 'none.pth'), str(tmp_path / 'no.pth')])
+    for arguments, said in (([str(source), '--arch', 'l'], "of arch custom.*not 'l'"),
+                            ([str(tmp_path / 'none.pth')], 'none.pth does not exist')):
+        with pytest.raises(SystemExit) as ended:
+            convert_checkpoint.main([*arguments[:1], str(tmp_path / 'no.pth'), *arguments[1:]])
+        assert ended.value.code == 2 and re.search(said, capsys.readouterr().err)
     assert not (tmp_path / 'no.pth').exists()

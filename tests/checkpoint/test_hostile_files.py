@@ -17,11 +17,16 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from mmdet.apis import DetInferencer
 from mmengine.config import Config
+from mmengine.infer import BaseInferencer
 from mmengine.logging import HistoryBuffer
+from mmengine.model import BaseModel
+from mmengine.runner import Runner
 from mmengine.runner.checkpoint import CheckpointLoader
 from torch import nn
 
+from tresnet_mm import _mmengine
 from tresnet_mm.checkpoint import SCHEMES, read_file, read_source
 from tresnet_mm.checkpoint.plain_pickle import Maker, PlainPickle
 from tresnet_mm.checkpoint.plain_types import STATES, plain_names
@@ -402,6 +407,60 @@ def test_yaml_builds_no_objects(tmp_path):
     assert not canary.exists()
     Config(dict(a=(1, 2), b=dict(c='x'))).dump(path)
     assert Config.fromfile(path).a == (1, 2)
+
+
+class Toy(BaseModel):
+    def __init__(self):
+        super().__init__()
+        self.weight = nn.Parameter(torch.ones(2, 3))
+
+    def forward(self, inputs, mode='tensor'):
+        return dict(loss=self.weight.sum()) if mode == 'loss' else self.weight
+
+
+def with_config(epoch_file: Path, place: str, text: str) -> str:
+    """An epoch file that holds a config's text in one of the places where mmengine looks."""
+    content = torch.load(epoch_file, weights_only=False)
+    del content['meta']['seed']  # a NumPy number, which Python takes for no seed
+    if place == 'message_hub':
+        content['message_hub']['runtime_info']['cfg'] = text
+    else:
+        content['meta'][place] = text
+    torch.save(content, epoch_file)
+    return str(epoch_file)
+
+
+@pytest.mark.parametrize('guarded', [False, True])
+@pytest.mark.parametrize('place', ['cfg', 'message_hub'])
+def test_no_inferencer_runs_the_config_in_a_checkpoint(
+        place, guarded, epoch_file, tmp_path, monkeypatch):
+    """mmengine's own does, which shows that the text is live."""
+    canary = tmp_path / 'ran'
+    text = f'{hostile.touch(canary)}\nmodel = dict(type="None")\n'
+    weights = with_config(epoch_file, place, text)
+    error, message = ValueError, 'epoch_4.pth.* the config inside a checkpoint is a program'
+    if not guarded:
+        monkeypatch.setattr(BaseInferencer, '_init_model', _mmengine._init_model)
+        error, message = Exception, 'None'
+    with pytest.raises(error, match=message):
+        DetInferencer(weights=weights, device='cpu')
+    assert canary.exists() is not guarded
+
+
+@pytest.mark.parametrize('guarded', [False, True])
+def test_resuming_runs_no_config_of_a_checkpoint(guarded, epoch_file, tmp_path, monkeypatch):
+    """mmengine's loader hands it over, and then it runs, which shows that the text is live."""
+    canary = tmp_path / 'ran'
+    checkpoint = with_config(epoch_file, 'config', hostile.touch(canary))
+    if not guarded:
+        monkeypatch.setitem(CheckpointLoader._schemes, '', lambda path, location: read_file(path))
+    runner = Runner(
+        Toy(), str(tmp_path / 'work'), train_cfg=dict(by_epoch=True, max_epochs=9),
+        train_dataloader=dict(dataset=[torch.ones(1)], batch_size=1, sampler=dict(
+            type='DefaultSampler', shuffle=False)),
+        optim_wrapper=dict(optimizer=dict(type='SGD', lr=0.1)), experiment_name='toy')
+    runner.resume(checkpoint, resume_optimizer=False, resume_param_scheduler=False)
+    assert (runner.epoch, canary.exists()) == (4, not guarded)
 
 
 def test_one_pickle_a_reader():

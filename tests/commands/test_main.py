@@ -67,6 +67,6 @@ def test_the_list_itself_imports_no_framework(repo_root):
 def test_module_and_exit_status(repo_root):
     done = subprocess.run([sys.executable, '-m', 'tresnet_mm', 'print-config', 'no_such_config'],
                           cwd=repo_root, capture_output=True, text=True)
-    assert done.returncode == 1
+    assert done.returncode == 2
     assert done.stderr.strip() == (
         'print-config: error: config file no_such_config does not exist')

@@ -93,4 +93,4 @@ def test_a_checkpoint_that_is_absent_is_named(repo_root, tmp_path):
     done = subprocess.run(
         [sys.executable, 'tools/export_onnx.py', 'fcos_tresnet_tiny_shapes', 'absent.pth', '-o',
          str(tmp_path / 'a.onnx')], cwd=repo_root, capture_output=True, text=True)
-    assert done.returncode == 1 and 'checkpoint absent.pth does not exist' in done.stderr
+    assert done.returncode == 2 and 'checkpoint absent.pth does not exist' in done.stderr

@@ -14,26 +14,45 @@ _NUMBERS = {'inf': math.inf, 'nan': math.nan}
 _CONTAINERS = {'dict': dict, 'list': list, 'tuple': tuple}
 
 
-def parse_config(text: str) -> dict[str, Any]:
-    """Read the text of a config without running it.
+def parse_config(text: str, strict: bool = True) -> dict[str, Any]:
+    r"""Read the text of a config without running it.
 
     Args:
         text: Lines such as ``model = dict(type='FCOS', strides=(8, 16))``.
+        strict: Whether all of it has to be plain values; otherwise the settings that are not are
+            left out, and a text that is no Python gives none.
 
     Raises:
         ValueError: If there is anything in it but assignments of plain values, ``dict(...)`` and
             the like; the message names the line.
+
+    Examples:
+        >>> parse_config("train_cfg = dict(max_epochs=3)\nx = open('file')", strict=False)
+        {'train_cfg': {'max_epochs': 3}}
     """
+    try:
+        return _settings(text, strict)
+    except ValueError:
+        if strict:
+            raise
+        return {}
+
+
+def _settings(text: str, strict: bool) -> dict[str, Any]:
     if len(text) > _MAX_SIZE:
         raise ValueError(f'its config is longer than {_MAX_SIZE >> 20} MiB')
     try:
         lines = ast.parse(text).body
         config: dict[str, Any] = {}
         for line in lines:
-            if not isinstance(line, ast.Assign) or len(line.targets) != 1 or not isinstance(
-                    line.targets[0], ast.Name):
-                raise _not_data(line)
-            config[line.targets[0].id] = _value(line.value)
+            try:
+                if not isinstance(line, ast.Assign) or len(line.targets) != 1 or not isinstance(
+                        line.targets[0], ast.Name):
+                    raise _not_data(line)
+                config[line.targets[0].id] = _value(line.value)
+            except ValueError:
+                if strict:
+                    raise
     except SyntaxError as error:
         raise ValueError(f'its config is no Python text: line {error.lineno}: {error.msg}'
                          ) from error

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import ast
 from collections.abc import Iterator
 from typing import Any
 
+from ..checkpoint.config_text import parse_config
 from ..config_tree import type_name
 from .problem import Problem, shown
 from .schedule import run_length
@@ -77,50 +77,10 @@ def schedule_of_checkpoint(subject: Subject) -> dict[str, Any] | None:
     if not subject.resume or checkpoint is None or not checkpoint.readable:
         return None
     text = checkpoint.meta.get('cfg')
-    settings = read_settings(text) if isinstance(text, str) else {}
+    settings = parse_config(text, strict=False) if isinstance(text, str) else {}
     if 'optim_wrapper' not in settings:
         return None
     return schedule_of_config(settings)
-
-
-def read_settings(text: str) -> dict[str, Any]:
-    r"""The settings of a config as mmengine prints it, read without running it.
-
-    Literals and ``dict(...)`` are read; a setting that holds anything else is left out, since the
-    text comes out of a file that may be a stranger's.
-
-    Examples:
-        >>> read_settings("train_cfg = dict(max_epochs=3)\nx = open('file')")
-        {'train_cfg': {'max_epochs': 3}}
-    """
-    settings = {}
-    try:
-        body = ast.parse(text).body
-    except (SyntaxError, ValueError, RecursionError, MemoryError):
-        return {}
-    for node in body:
-        if isinstance(node, ast.Assign) and isinstance(node.targets[0], ast.Name):
-            try:
-                settings[node.targets[0].id] = _value(node.value)
-            except (ValueError, AttributeError, TypeError, RecursionError):
-                continue
-    return settings
-
-
-def _value(node: ast.AST) -> Any:
-    if isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id == 'dict':
-        parts = [{keyword.arg: _value(keyword.value)} if keyword.arg else _value(keyword.value)
-                 for keyword in node.keywords]
-        return {key: value for part in [*map(_value, node.args), *parts]
-                for key, value in part.items()}
-    if isinstance(node, ast.Dict) and None not in node.keys:
-        return {_value(key): _value(value)
-                for key, value in zip(node.keys, node.values, strict=True)}
-    if isinstance(node, ast.List):
-        return [_value(item) for item in node.elts]
-    if isinstance(node, ast.Tuple):
-        return tuple(_value(item) for item in node.elts)
-    return ast.literal_eval(node)
 
 
 def _plain(node: Any) -> Any:

@@ -6,7 +6,7 @@ Examples:
     tresnet-mm check configs/mine.py --cfg-options model.bbox_head.num_classes=3
 
 Without a checkpoint the config is checked for training, with one for testing it; --task says
-otherwise. The exit status is 1 where something does not agree.
+otherwise. The exit status is 1 where something does not agree, and 2 where it could not be checked.
 """
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ from ..checks.subject import Task
 from ..checks.table import objects_table, rows
 from ..preflight import find_problems
 from . import launch
-from .command_line import errors_in_one_line, make_parser
+from .command_line import STATUS, command, make_parser
 
 
 def parse_args(argv: Sequence[str] | None = None) -> argparse.Namespace:
@@ -74,18 +74,19 @@ def require_agreement(command: Task, cfg: Config, checkpoint: str | None = None)
     for line in (*lines['note'], *lines['not made']) if first else ():
         print(line, file=sys.stderr)
     if lines['error']:
-        sys.exit('\n'.join(lines['error']) if first else 1)
+        if first:
+            print(*lines['error'], sep='\n', file=sys.stderr)
+        sys.exit(STATUS)
 
 
+@command('check')
 def main(argv: Sequence[str] | None = None) -> int:
     """Print the report; 1 where something does not agree."""
     args = parse_args(argv)
-    with errors_in_one_line('check'):
-        cfg = launch.load_config(args)
-        if args.checkpoint:
-            launch.check_checkpoint(args.checkpoint)
-        subject = Subject(cfg, args.checkpoint, args.task or ('test' if args.checkpoint else
-                                                              'train'))
-        problems = find_problems(subject)
-        print(report(subject, problems))
+    cfg = launch.load_config(args)
+    if args.checkpoint:
+        launch.check_checkpoint(args.checkpoint)
+    subject = Subject(cfg, args.checkpoint, args.task or ('test' if args.checkpoint else 'train'))
+    problems = find_problems(subject)
+    print(report(subject, problems))
     return int(any(problem.severity == 'error' for problem in problems))

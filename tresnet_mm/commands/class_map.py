@@ -25,7 +25,7 @@ from ..config_tree import dataset_parts, type_name
 from ..datasets import LoadImageChecked
 from ..visualization import ClassMaps, add_caption, class_maps, draw_heat
 from . import launch
-from .command_line import errors_in_one_line, make_parser
+from .command_line import command, errors_in_one_line, make_parser
 from .export_onnx import build_model
 
 _SUFFIXES = ('.jpg', '.jpeg', '.png', '.bmp', '.webp')
@@ -121,6 +121,7 @@ def draw(image: np.ndarray, maps: ClassMaps, number: int, name: str) -> np.ndarr
                        max(13, image.shape[1] // 60))
 
 
+@command('class-map')
 def main(argv: Sequence[str] | None = None) -> None:
     """Compute and draw."""
     args = parse_args(argv)

@@ -1,15 +1,20 @@
 """Convert a published TResNet checkpoint (TResNet, ASL, ML-Decoder, timm) to this package's keys.
 
 Converting is optional: ``load_from`` and ``init_cfg`` take the published files themselves.
+
+Examples:
+    tresnet-mm convert tresnet://m_in21k_ft_in1k tresnet_m.pth
+    tresnet-mm convert tresnet_l.pth backbone.safetensors --backbone-only
 """
 
+from __future__ import annotations
+
 import argparse
-import sys
 from collections.abc import Sequence
 
 from ..checkpoint import convert, meta_of, read_source, write_file
 from ..models import ARCHS
-from .command_line import make_parser
+from .command_line import command, errors_in_one_line, make_parser
 
 
 def parse_args(argv: Sequence[str] | None = None) -> argparse.Namespace:
@@ -29,14 +34,16 @@ def parse_args(argv: Sequence[str] | None = None) -> argparse.Namespace:
     return parser.parse_args(argv)
 
 
+@command('convert')
 def main(argv: Sequence[str] | None = None) -> None:
     """Convert and say what was found."""
     args = parse_args(argv)
+    with errors_in_one_line('convert', OSError, TypeError, ValueError):
+        content = read_source(args.src)
     try:
-        converted = convert(read_source(args.src), norm=args.norm, arch=args.arch,
-                            source_norm=args.source_norm)
-    except (OSError, TypeError, ValueError) as error:
-        sys.exit(f'convert: error: {args.src}: {error}')
+        converted = convert(content, norm=args.norm, arch=args.arch, source_norm=args.source_norm)
+    except (TypeError, ValueError) as error:
+        raise ValueError(f'{args.src}: {error}') from error
     if args.backbone_only:
         converted = converted.backbone_only()
     write_file(args.dst, converted.state_dict, meta_of(converted))

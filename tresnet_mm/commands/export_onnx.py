@@ -15,17 +15,17 @@ from typing import Any
 
 import mmcv
 import torch
-from mmengine.config import Config, DictAction
+from mmengine.config import DictAction
 from mmengine.fileio import list_dir_or_file
 from mmengine.model import BaseModel
 from mmengine.registry import MODELS, init_default_scope
 from mmengine.runner import load_checkpoint
 from torch import Tensor
 
-from ..config_files import find_config
+from ..config_files import read_config
 from ..deploy import OnnxModel, export_onnx
 from . import launch
-from .command_line import errors_in_one_line, make_parser
+from .command_line import command, make_parser
 
 SCORE_TOLERANCE = 1e-3
 BOX_TOLERANCE = 0.1  # px
@@ -57,9 +57,7 @@ def build_model(args: argparse.Namespace) -> tuple[BaseModel, list[str]]:
     Raises:
         FileNotFoundError: If the config or the checkpoint does not exist.
     """
-    cfg = Config.fromfile(find_config(args.config))
-    if args.cfg_options:
-        cfg.merge_from_dict(args.cfg_options)
+    cfg = launch.merge(read_config(args.config), args)
     init_default_scope(cfg.get('default_scope', 'mmengine'))
     if 'backbone' in cfg.model:
         cfg.model.backbone.init_cfg = None  # the checkpoint holds the weights
@@ -74,6 +72,15 @@ def build_model(args: argparse.Namespace) -> tuple[BaseModel, list[str]]:
     return model.eval(), list(classes)
 
 
+def image_files(folder: str) -> list[Path]:
+    """The first 8 images of a folder; FileNotFoundError if it has none."""
+    names = list_dir_or_file(folder, list_dir=False, suffix=('.jpg', '.png'))
+    paths = [Path(folder) / name for name in sorted(names)[:8]] if Path(folder).is_dir() else []
+    if not paths:
+        raise FileNotFoundError(f'--images: no .jpg or .png file in {folder}')
+    return paths
+
+
 def examples(args: argparse.Namespace, model: BaseModel) -> Iterator[Tensor]:
     """Preprocessed images (1, 3, H, W): of ``--images``, or random ones of two sizes."""
     if args.images is None:
@@ -81,11 +88,8 @@ def examples(args: argparse.Namespace, model: BaseModel) -> Iterator[Tensor]:
         yield torch.rand(2, 3, h, w)
         yield torch.rand(1, 3, h + 32, w * 2)
         return
-    names = sorted(list_dir_or_file(args.images, list_dir=False, suffix=('.jpg', '.png')))[:8]
-    if not names:
-        raise FileNotFoundError(f'--images: no .jpg or .png file in {args.images}')
-    for name in names:
-        image = mmcv.imresize(mmcv.imread(str(Path(args.images) / name)), args.size[::-1])
+    for path in image_files(args.images):
+        image = mmcv.imresize(mmcv.imread(str(path)), args.size[::-1])
         tensor = torch.from_numpy(image).permute(2, 0, 1)
         yield model.data_preprocessor(dict(inputs=[tensor]), False)['inputs']
 
@@ -136,12 +140,14 @@ def unmatched(wanted: Sequence[Tensor], given: Sequence[Tensor]) -> int:
     return int((~same.any(1)).sum())
 
 
+@command('export')
 def main(argv: Sequence[str] | None = None) -> None:
     """Export and check."""
     args = parse_args(argv)
     path = args.out or f'{Path(args.config).stem}.onnx'
-    with errors_in_one_line('export', FileNotFoundError, ValueError, TypeError, RuntimeError):
-        model, classes = build_model(args)
-        graph = export_onnx(model, path, tuple(args.size), not args.no_fuse, classes)
-        print(f'written: {path} ({Path(path).stat().st_size / 2**20:.1f} MiB)')
-        print(check(graph, path, examples(args, model)))
+    if args.images is not None:
+        image_files(args.images)  # before anything is written
+    model, classes = build_model(args)
+    graph = export_onnx(model, path, tuple(args.size), not args.no_fuse, classes)
+    print(f'written: {path} ({Path(path).stat().st_size / 2**20:.1f} MiB)')
+    print(check(graph, path, examples(args, model)))

@@ -7,8 +7,10 @@ Examples:
 from collections.abc import Sequence
 
 from . import predict
+from .command_line import command
 
 
+@command('image-demo')
 def main(argv: Sequence[str] | None = None) -> None:
     """Predict."""
     predict.run(predict.parse_args(argv, 'image-demo', __doc__, 'demo_out'), 'image-demo')

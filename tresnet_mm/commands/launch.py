@@ -42,17 +42,26 @@ def load_config(args: argparse.Namespace) -> Config:
         FileNotFoundError: If there is no such config.
         ValueError: If it cannot be read, or a change has no place in it.
     """
-    cfg = read_config(args.config)
+    cfg = merge(read_config(args.config), args)
     cfg.launcher = args.launcher
+    if args.work_dir is not None:
+        cfg.work_dir = args.work_dir
+    elif cfg.get('work_dir') is None:
+        cfg.work_dir = os.path.join('work_dirs', Path(cfg.filename).stem)
+    return cfg
+
+
+def merge(cfg: Config, args: argparse.Namespace) -> Config:
+    """Make the changes of ``args.cfg_options`` in a config, and return it.
+
+    Raises:
+        ValueError: If one has no place in it.
+    """
     try:
         cfg.merge_from_dict(args.cfg_options or {})
     except Exception as error:  # mmengine's merging raises whatever it runs into
         raise ValueError(f'--cfg-options {args.cfg_options} do not fit {args.config}: {error}'
                          ) from error
-    if args.work_dir is not None:
-        cfg.work_dir = args.work_dir
-    elif cfg.get('work_dir') is None:
-        cfg.work_dir = os.path.join('work_dirs', Path(cfg.filename).stem)
     return cfg
 
 

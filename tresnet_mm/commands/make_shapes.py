@@ -11,7 +11,7 @@ import time
 from collections.abc import Sequence
 
 from ..datasets.shapes import SHAPES_SET, SPARSE_SHAPES_SET, make_shapes
-from .command_line import errors_in_one_line, make_parser
+from .command_line import command, make_parser
 
 
 def parse_args(argv: Sequence[str] | None = None) -> argparse.Namespace:
@@ -27,18 +27,18 @@ def parse_args(argv: Sequence[str] | None = None) -> argparse.Namespace:
     return parser.parse_args(argv)
 
 
+@command('make-shapes')
 def main(argv: Sequence[str] | None = None) -> None:
     """Make the set that the command line describes."""
     args = vars(parse_args(argv))
-    sparse, root = args.pop('sparse'), args.pop('root')
+    sparse, root, _ = args.pop('sparse'), args.pop('root'), args.pop('debug')
     root = root or ('data/shapes_sparse' if sparse else 'data/shapes')
     start = time.perf_counter()
-    with errors_in_one_line('make-shapes', ValueError, FileExistsError):
-        spec = dataclasses.replace(
-            SPARSE_SHAPES_SET if sparse else SHAPES_SET,
-            **{name: value for name, value in args.items() if value is not None},
-        )
-        made = make_shapes(root, spec)
+    spec = dataclasses.replace(
+        SPARSE_SHAPES_SET if sparse else SHAPES_SET,
+        **{name: value for name, value in args.items() if value is not None},
+    )
+    made = make_shapes(root, spec)
     what = f'{spec.num_train} + {spec.num_val} images of {len(spec.class_names)} classes'
     took = f'written in {time.perf_counter() - start:.1f} s' if made else 'there already'
     print(f'{root}: {what}, {took}')

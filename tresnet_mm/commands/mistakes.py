@@ -32,7 +32,7 @@ from ..visualization import find_box_mistakes, write_box_sheets, write_label_she
 from ..visualization.label_mistakes import CROSS_ENTROPY
 from ..visualization.sheet_writer import SheetWriter
 from . import launch
-from .command_line import errors_in_one_line, make_parser
+from .command_line import command, errors_in_one_line, make_parser
 
 #: What a prediction has, with its judge and what is right.
 _FIELDS: dict[str, tuple[Callable, str]] = {
@@ -153,6 +153,7 @@ def box_sheets(args: argparse.Namespace, cfg: Config, results: Any, writer: Shee
     write_box_sheets(writer, found, classes, images)
 
 
+@command('mistakes')
 def main(argv: Sequence[str] | None = None) -> None:
     """Find and draw."""
     args = parse_args(argv)

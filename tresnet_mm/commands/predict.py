@@ -16,7 +16,7 @@ from glob import has_magic
 
 from ..config_files import shipped_configs
 from ..inference import IMAGE_SUFFIXES, Inferencer, list_images
-from .command_line import errors_in_one_line, make_parser
+from .command_line import command, errors_in_one_line, make_parser
 
 
 def parse_args(argv: Sequence[str] | None = None, name: str = 'predict',
@@ -69,6 +69,7 @@ def _threshold(text: str | None) -> float | str | None:
         return text
 
 
+@command('predict')
 def main(argv: Sequence[str] | None = None) -> None:
     """Predict, and say what was written."""
     run(parse_args(argv), 'predict')

@@ -9,13 +9,14 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from mmengine.config import Config, DictAction
+from mmengine.config import DictAction
 
-from ..config_files import find_config
-from .command_line import errors_in_one_line, make_parser
-from .launch import CFG_OPTIONS_HELP, CONFIG_HELP
+from ..config_files import read_config
+from .command_line import command, make_parser
+from .launch import CFG_OPTIONS_HELP, CONFIG_HELP, merge
 
 
+@command('print-config')
 def main(argv: Sequence[str] | None = None) -> None:
     """Load, change, and print or write."""
     parser = make_parser('print-config', __doc__)
@@ -23,9 +24,7 @@ def main(argv: Sequence[str] | None = None) -> None:
     parser.add_argument('--cfg-options', nargs='+', action=DictAction, help=CFG_OPTIONS_HELP)
     parser.add_argument('--save-path', metavar='FILE', help='write it to a file instead')
     args = parser.parse_args(argv)
-    with errors_in_one_line('print-config'):
-        cfg = Config.fromfile(find_config(args.config))
-    cfg.merge_from_dict(args.cfg_options or {})
+    cfg = merge(read_config(args.config), args)
     if args.save_path:
         cfg.dump(args.save_path)
     else:

@@ -34,7 +34,7 @@ from ..config_files import read_config
 from ..config_tree import dataset_parts, type_name
 from ..thresholds import load_thresholds
 from . import launch
-from .command_line import errors_in_one_line, make_parser
+from .command_line import command, errors_in_one_line, make_parser
 
 #: What mmengine logs beside measurements.
 _TIMES = ('time', 'data_time')
@@ -238,6 +238,7 @@ def write(out: str, stem: str, force: bool, published: Published,
     return file
 
 
+@command('publish')
 def main(argv: Sequence[str] | None = None) -> None:
     """Read, check, write, and say what was written."""
     args = parse_args(argv)

@@ -23,7 +23,7 @@ from mmengine.runner import Runner
 from ..engine import NotFinite
 from ..engine.finite_hook import image_files
 from . import launch
-from .command_line import errors_in_one_line, make_parser
+from .command_line import command, errors_in_one_line, make_parser
 
 
 class _OneStepDone(Exception):
@@ -71,6 +71,7 @@ def config_of(file: Path) -> str:
     return str(found[0])
 
 
+@command('replay')
 def main(argv: Sequence[str] | None = None) -> None:
     """Resume from the file for one iteration."""
     args = parse_args(argv)

@@ -18,7 +18,7 @@ from ..backbone_swap import custom_imports, plan_swap
 from ..config_files import find_config
 from ..config_tree import parts
 from ..models import ARCHS
-from .command_line import errors_in_one_line, make_parser
+from .command_line import command, errors_in_one_line, make_parser
 from .launch import CONFIG_HELP
 
 
@@ -73,6 +73,7 @@ def render(value: Any, indent: int) -> str:
     return before + '\n' + ',\n'.join(lines) + after
 
 
+@command('swap')
 def main(argv: Sequence[str] | None = None) -> None:
     """Write or print the child config."""
     args = parse_args(argv)

@@ -9,7 +9,6 @@ Examples:
 from __future__ import annotations
 
 import argparse
-import sys
 from collections.abc import Sequence
 from copy import deepcopy
 from pathlib import Path
@@ -26,7 +25,7 @@ from ..config_tree import type_name
 from ..deploy import with_onnx_model
 from . import launch
 from .check import require_agreement
-from .command_line import errors_in_one_line, make_parser
+from .command_line import command, make_parser
 
 COCO_METRICS = ('CocoMetric', 'FasterCocoMetric')
 # models of image labels, and the visualizers that would leave them out
@@ -182,11 +181,11 @@ def log_once(runner: Runner) -> None:
         runner.hooks[:] = [hook for hook in runner.hooks if not isinstance(hook, LoggerHook)]
 
 
+@command('test')
 def main(argv: Sequence[str] | None = None) -> None:
     """Build the runner and test."""
     args = parse_args(argv)
-    with errors_in_one_line('test'):
-        cfg = build_config(args, check=not args.no_check)
+    cfg = build_config(args, check=not args.no_check)
     for path in args.out:
         Path(path).parent.mkdir(parents=True, exist_ok=True)
     launch.set_up_processes(cfg, args.local_rank)
@@ -195,4 +194,4 @@ def main(argv: Sequence[str] | None = None) -> None:
     try:
         runner.test()
     except CheckpointMismatch as error:
-        sys.exit(f'test: error: {args.checkpoint}: {error}')
+        raise CheckpointMismatch(f'{args.checkpoint}: {error}') from error

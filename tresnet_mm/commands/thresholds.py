@@ -1,11 +1,17 @@
-"""Choose the threshold of each class that gives its best F1 on saved scores."""
+"""Choose the threshold of each class that gives its best F1 on saved scores.
+
+Examples:
+    tresnet-mm thresholds scores.npz thresholds.json
+"""
+from __future__ import annotations
+
 import argparse
 from collections.abc import Sequence
 
 import numpy as np
 
 from ..evaluation import best_f1_thresholds, multilabel_scores, save_thresholds
-from .command_line import errors_in_one_line, make_parser
+from .command_line import command, errors_in_one_line, make_parser
 
 
 def parse_args(argv: Sequence[str] | None = None) -> argparse.Namespace:
@@ -18,10 +24,12 @@ def parse_args(argv: Sequence[str] | None = None) -> argparse.Namespace:
     return parser.parse_args(argv)
 
 
+@command('thresholds')
 def main(argv: Sequence[str] | None = None) -> None:
     """Choose, write, and print what was gained."""
     args = parse_args(argv)
-    with errors_in_one_line('thresholds'), np.load(args.scores) as data:
+    with (errors_in_one_line('thresholds', OSError, ValueError, KeyError),
+          np.load(args.scores) as data):
         scores, targets, classes = data['scores'], data['targets'], data['classes'].tolist()
     thresholds, f1 = best_f1_thresholds(scores, targets, args.default)
     save_thresholds(args.out, thresholds, classes,

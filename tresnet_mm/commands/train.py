@@ -17,13 +17,12 @@ from mmengine.config import Config
 from mmengine.registry import RUNNERS
 from mmengine.runner import Runner
 
-from ..checkpoint import CheckpointMismatch
 from ..config_tree import parts, type_name
-from ..engine.finite_hook import ACTIONS, NotFinite
+from ..engine.finite_hook import ACTIONS
 from ..engine.stop_signal_hook import TrainingStopped
 from . import launch
 from .check import require_agreement
-from .command_line import errors_in_one_line, make_parser
+from .command_line import command, make_parser
 
 _NO_ROOM = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EROFS, errno.EACCES)
 
@@ -165,12 +164,11 @@ def run(runner: Runner) -> None:
                          f'--work-dir, and go on with --resume') from error
 
 
+@command('train')
 def main(argv: Sequence[str] | None = None) -> None:
     """Build the runner and train."""
     args = parse_args(argv)
-    with errors_in_one_line('train'):
-        cfg = build_config(args, check=not args.no_check)
+    cfg = build_config(args, check=not args.no_check)
     launch.set_up_processes(cfg, args.local_rank)
     runner = Runner.from_cfg(cfg) if 'runner_type' not in cfg else RUNNERS.build(cfg)
-    with errors_in_one_line('train', CheckpointMismatch, NotFinite, FileNotFoundError, ValueError):
-        run(runner)
+    run(runner)

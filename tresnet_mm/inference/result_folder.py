@@ -11,6 +11,8 @@ from typing import Any
 import cv2
 import numpy as np
 
+from ..whole_file import write_bytes
+
 _LONGEST = 200  # bytes of a name, of the 255 that file systems allow
 
 
@@ -40,8 +42,8 @@ class ResultFolder:
         name = self._free_name(stem)
         if picture is not None:
             code = cv2.imencode('.jpg', cv2.cvtColor(picture, cv2.COLOR_RGB2BGR))[1]
-            _write_whole(self.folder / 'vis' / f'{name}.jpg', code.tobytes())
-        _write_whole(self.folder / 'preds' / f'{name}.json', f'{text}\n'.encode())
+            write_bytes(self.folder / 'vis' / f'{name}.jpg', code.tobytes())
+        write_bytes(self.folder / 'preds' / f'{name}.json', f'{text}\n'.encode())
 
     def _free_name(self, stem: str) -> str:
         """A name that no other image of this run has, on file systems that ignore case too."""
@@ -53,13 +55,3 @@ class ResultFolder:
             name = f'{stem}_{number}'
         self._taken.add(name.lower())
         return name
-
-
-def _write_whole(path: Path, content: bytes) -> None:
-    path.parent.mkdir(parents=True, exist_ok=True)
-    part = path.with_name(f'.{os.getpid()}.part')
-    try:
-        part.write_bytes(content)
-        os.replace(part, path)
-    finally:
-        part.unlink(missing_ok=True)
