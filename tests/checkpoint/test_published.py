@@ -182,7 +182,7 @@ def test_every_config_can_be_published(name, repo_root):
 
 @pytest.mark.parametrize('text', [
     'import os', 'a = __import__("os")', 'a = os.system("x")', 'a = [x for x in y]', 'a = b',
-    'a = dict(**{})', 'a = dict({})', 'a = f"{b}"', 'a = lambda: 1', 'a = (1).real', 'a = b[0]',
+    'a = dict(**b)', 'a = dict([1])', 'a = dict(**[1])', 'a = f"{b}"', 'a = lambda: 1', 'a = (1).real', 'a = b[0]',
     'a = list(1)', 'a.b = 1', 'a = b = 1', 'a = {**{}}', 'a = {(1,): 2}', 'a = eval("1")',
     'print(1)', 'def f(): pass', 'a = b"x"', 'a = 1 + 1', 'a = (yield)', 'a = -"x"', 'a = 1j',
     'a: int = 1'])

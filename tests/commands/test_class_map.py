@@ -1,6 +1,7 @@
 """``tresnet-mm class-map``: a picture a class, class names, and wrong arguments."""
 
 from pathlib import Path
+from types import SimpleNamespace
 
 import mmcv
 import numpy as np
@@ -54,9 +55,9 @@ def test_a_picture_for_each_class_of_each_image(trained, images, tmp_path):
     class_map.main([str(images), *map(str, trained), '--out-dir', str(tmp_path / 'out'),
                     '--classes', 'star', '0'])
     names = {path.name for path in (tmp_path / 'out').iterdir()}
-    assert names == {f'{image}.{name}.png' for image in ('a.png', 'b.jpg')
+    assert names == {f'{image}.{name}.png' for image in 'ab'
                      for name in ('star', 'circle')}
-    height, width = mmcv.imread(str(tmp_path / 'out/a.png.star.png')).shape[:2]
+    height, width = mmcv.imread(str(tmp_path / 'out/a.star.png')).shape[:2]
     assert width == 2 * 320 and height > 320 * 64 / 96  # the image and its map, with the caption
 
 
@@ -75,8 +76,8 @@ def test_the_three_highest_scores_and_numbers_for_names(trained, images, tmp_pat
 
 @pytest.mark.parametrize('name, options, message', [
     ('a.png', ['--classes', 'heart'], '--classes heart: the model has the 4 classes circle, squ'),
-    ('nowhere', [], '.*nowhere does not exist'),
-    ('empty', [], '.*empty holds no image'),
+    ('nowhere', [], ".*nowhere' does not exist"),
+    ('empty', [], '.*empty'),
     ('c.png', [], r"image '.*c\.png' cannot be read"),
     ('a.png', ['--cfg-options', 'model.head.num_classes=5'], '.*4 classes'),
 ])
@@ -88,7 +89,14 @@ def test_wrong_arguments_are_one_line(trained, images, tmp_path, name, options, 
                         *options])
 
 
+def test_names_of_files():
+    taken: set[str] = set()
+    assert [class_map.free_name(name, taken) for name in ('a.sports ball', 'a.sports/ball', 'b')] \
+        == ['a.sports_ball.png', 'a.sports_ball_2.png', 'b.png']
+
+
 def test_a_detector_has_no_class_maps(trained, images, tmp_path, monkeypatch):
-    monkeypatch.setattr(class_map, 'build_model', lambda args: (torch.nn.Linear(2, 2), []))
+    monkeypatch.setattr(class_map, 'Inferencer', lambda *args: SimpleNamespace(
+        model=torch.nn.Linear(2, 2), classes=CLASSES))
     with pytest.raises(SystemExit, match='has a Linear, which has no image-level head'):
         class_map.main([str(images), *map(str, trained), '--out-dir', str(tmp_path / 'out')])

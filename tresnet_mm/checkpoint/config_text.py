@@ -84,11 +84,16 @@ def _value(node: ast.expr) -> Any:
 
 
 def _call(node: ast.Call, name: str) -> Any:
-    """The value of ``dict(a=1)``, ``list([1])`` or ``tuple([1])``."""
+    """The value of ``dict(a=1)``, ``dict({'a b': 1}, **{'c d': 2})``, ``list(...)``, ``tuple(...)``.
+
+    The two longer forms are how mmengine writes keys that are no names.
+    """
     parts = [_value(part) for part in node.args]
-    named = {word.arg: _value(word.value) for word in node.keywords if word.arg is not None}
-    if name == 'dict' and not parts and len(named) == len(node.keywords):
-        return named
+    if name == 'dict':
+        parts += [{word.arg: _value(word.value)} if word.arg else _value(word.value)
+                  for word in node.keywords]
+        if all(isinstance(part, dict) for part in parts):
+            return {key: value for part in parts for key, value in part.items()}
     if name in ('list', 'tuple') and not node.keywords and len(parts) <= 1 and all(
             isinstance(part, (list, tuple)) for part in parts):
         return _CONTAINERS[name](*parts)

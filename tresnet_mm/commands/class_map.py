@@ -16,19 +16,15 @@ from pathlib import Path
 
 import mmcv
 import numpy as np
-from mmengine.config import Config, DictAction
-from mmengine.dataset import Compose, pseudo_collate
-from mmengine.model import BaseModel
-from mmengine.registry import DATASETS
+from mmcv.image import bgr2rgb, gray2rgb
+from mmengine.config import DictAction
+from mmengine.dataset import pseudo_collate
 
-from ..config_tree import dataset_parts, type_name
-from ..datasets import LoadImageChecked
+from ..inference import Inferencer, list_images
 from ..visualization import ClassMaps, add_caption, class_maps, draw_heat
 from . import launch
-from .command_line import command, errors_in_one_line, make_parser
-from .export_onnx import build_model
+from .command_line import command, make_parser
 
-_SUFFIXES = ('.jpg', '.jpeg', '.png', '.bmp', '.webp')
 #: Pixels, of the image and of the map beside it.
 _SMALLEST_WIDTH, _LARGEST_WIDTH = 320, 1024
 
@@ -36,7 +32,7 @@ _SMALLEST_WIDTH, _LARGEST_WIDTH = 320, 1024
 def parse_args(argv: Sequence[str] | None = None) -> argparse.Namespace:
     """The command line."""
     parser = make_parser('class-map', __doc__)
-    parser.add_argument('image', help='image file or folder of images')
+    parser.add_argument('image', help='image file, folder, pattern or URL')
     parser.add_argument('config', help=f'{launch.CONFIG_HELP}; of a model with an image-level head')
     parser.add_argument('checkpoint', help='checkpoint file or URL')
     parser.add_argument('--classes', nargs='+', metavar='NAME',
@@ -46,32 +42,6 @@ def parse_args(argv: Sequence[str] | None = None) -> argparse.Namespace:
     parser.add_argument('--cfg-options', nargs='+', action=DictAction, help=launch.CFG_OPTIONS_HELP)
     parser.set_defaults(launcher='none', work_dir=None)
     return parser.parse_args(argv)
-
-
-def images_of(path: str) -> list[Path]:
-    """The image files that a path names; FileNotFoundError if there are none."""
-    if Path(path).is_file():
-        return [Path(path)]
-    if not Path(path).is_dir():
-        raise FileNotFoundError(f'{path} does not exist')
-    found = [file for file in Path(path).iterdir() if file.suffix.lower() in _SUFFIXES]
-    if not found:
-        raise FileNotFoundError(f'{path} holds no image ({", ".join(_SUFFIXES)})')
-    return sorted(found)
-
-
-def known_classes(cfg: Config, model: BaseModel, classes: Sequence[str]) -> list[str]:
-    """The class names: the checkpoint's, else the test data's, else numbers."""
-    count = model.head.num_classes
-    for _, part in dataset_parts(cfg.get('test_dataloader', {}).get('dataset'), ''):
-        classes = classes or (part.get('metainfo') or {}).get('classes') or ()
-        if not classes:
-            try:
-                dataset = DATASETS.build({**part, 'indices': 1, 'pipeline': []})
-                classes = dataset.metainfo.get('classes') or ()
-            except (FileNotFoundError, ValueError):  # the data is somewhere else
-                pass
-    return list(classes) if len(classes) == count else [str(i) for i in range(count)]
 
 
 def find_classes(wanted: Sequence[str], names: Sequence[str]) -> list[int]:
@@ -84,18 +54,15 @@ def find_classes(wanted: Sequence[str], names: Sequence[str]) -> list[int]:
     return [numbers[name] if name in numbers else int(name) for name in wanted]
 
 
-def test_pipeline(cfg: Config) -> Compose:
-    """The transforms of the test data, without those that read annotations.
-
-    Raises:
-        ValueError: If the config has no test data.
-    """
-    found = [part for _, part in dataset_parts(cfg.get('test_dataloader', {}).get('dataset'), '')]
-    if not found or not found[0].get('pipeline'):
-        raise ValueError('the config has no test_dataloader.dataset.pipeline, which says how an '
-                         'image comes to the model')
-    return Compose([step for step in found[0]['pipeline']
-                    if type_name(step['type']) != 'LoadAnnotations'])
+def free_name(name: str, taken: set[str]) -> str:
+    """A file name of characters that every file system has, and that none of the run has yet."""
+    name = re.sub(r'[^\w.-]+', '_', name)
+    file, number = f'{name}.png', 1
+    while file.lower() in taken:
+        number += 1
+        file = f'{name}_{number}.png'
+    taken.add(file.lower())
+    return file
 
 
 def draw(image: np.ndarray, maps: ClassMaps, number: int, name: str) -> np.ndarray:
@@ -125,27 +92,24 @@ def draw(image: np.ndarray, maps: ClassMaps, number: int, name: str) -> np.ndarr
 def main(argv: Sequence[str] | None = None) -> None:
     """Compute and draw."""
     args = parse_args(argv)
-    with errors_in_one_line('class-map', FileNotFoundError, ValueError, RuntimeError):
-        images = images_of(args.image)
-        cfg = launch.load_config(args)
-        model, classes = build_model(args)
-        if not hasattr(getattr(model, 'head', None), 'class_maps'):
-            raise ValueError(
-                f'{args.config} has a {type(model).__name__}, which has no image-level head: class '
-                'maps are of MultiLabelClassifier and MultiTaskDetector')
-        names = known_classes(cfg, model, classes)
-        wanted = find_classes(args.classes, names) if args.classes else None
-        pipeline = test_pipeline(cfg)
-        args.out_dir.mkdir(parents=True, exist_ok=True)
-        for path in images:
-            data = pipeline(dict(img_path=str(path), img_id=0))
-            (maps,) = class_maps(model, pseudo_collate([data]), wanted)
-            image = LoadImageChecked()(dict(img_path=str(path)))['img'][..., ::-1]
-            shown = range(len(names)) if wanted is None else wanted
-            order = range(len(wanted)) if wanted else np.argsort(-maps.scores, kind='stable')[:3]
-            for number in order:
-                name = names[shown[number]]
-                part = re.sub(r'[^\w-]+', '_', name)  # a name may hold what a file's may not
-                file = args.out_dir / f'{path.name}.{part}.png'
-                mmcv.imwrite(draw(image, maps, int(number), name)[..., ::-1], str(file))
-                print(f'{file}: {name} {maps.scores[number]:.3f}')
+    images = list_images(args.image)
+    inferencer = Inferencer(launch.load_config(args), args.checkpoint)
+    model, names = inferencer.model, inferencer.classes
+    if not hasattr(getattr(model, 'head', None), 'class_maps'):
+        raise ValueError(
+            f'{args.config} has a {type(model).__name__}, which has no image-level head: class '
+            'maps are of MultiLabelClassifier and MultiTaskDetector')
+    wanted = find_classes(args.classes, names) if args.classes else None
+    args.out_dir.mkdir(parents=True, exist_ok=True)
+    taken: set[str] = set()
+    for (image,) in inferencer.preprocess(images, 1, skip_bad=False):
+        pixels = bgr2rgb(image.pixels) if image.pixels.ndim == 3 else gray2rgb(image.pixels)
+        (maps,) = class_maps(model, pseudo_collate([image.data]), wanted)
+        shown = range(len(names)) if wanted is None else wanted
+        order = range(len(wanted)) if wanted else np.argsort(-maps.scores, kind='stable')[:3]
+        for number in order:
+            name = names[shown[number]]
+            file = args.out_dir / free_name(f'{image.source.stem}.{name}', taken)
+            picture = draw(pixels, maps, int(number), name)
+            mmcv.imwrite(picture[..., ::-1], str(file))
+            print(f'{file}: {name} {maps.scores[number]:.3f}')

@@ -32,7 +32,7 @@ from ..visualization import find_box_mistakes, write_box_sheets, write_label_she
 from ..visualization.label_mistakes import CROSS_ENTROPY
 from ..visualization.sheet_writer import SheetWriter
 from . import launch
-from .command_line import command, errors_in_one_line, make_parser
+from .command_line import command, make_parser
 
 #: What a prediction has, with its judge and what is right.
 _FIELDS: dict[str, tuple[Callable, str]] = {
@@ -159,17 +159,16 @@ def main(argv: Sequence[str] | None = None) -> None:
     args = parse_args(argv)
     kinds: dict[str, tuple[Callable, Callable]] = {
         '.npz': (read_scores, label_sheets), '.json': (read_boxes, box_sheets)}
-    with errors_in_one_line('mistakes'):
-        if args.results.suffix not in kinds:
-            raise ValueError(f'{args.results}: the suffix should be .npz (image labels) or .json '
-                             '(boxes); tresnet-mm test --out writes both')
-        written = args.results.with_suffix('.bbox.json')  # what --out x.json becomes
-        if not args.results.is_file() and written.is_file():
-            args.results = written
-        if not args.results.is_file():
-            raise FileNotFoundError(f'{args.results} does not exist')
-        read, draw = kinds[args.results.suffix]
-        results = read(args.results)
-        cfg = launch.load_config(args)
-        init_default_scope(cfg.get('default_scope') or 'mmdet')
-        draw(args, cfg, results, SheetWriter(args.out_dir, args.number))
+    if args.results.suffix not in kinds:
+        raise ValueError(f'{args.results}: the suffix should be .npz (image labels) or .json '
+                         '(boxes); tresnet-mm test --out writes both')
+    written = args.results.with_suffix('.bbox.json')  # what --out x.json becomes
+    if not args.results.is_file() and written.is_file():
+        args.results = written
+    if not args.results.is_file():
+        raise FileNotFoundError(f'{args.results} does not exist')
+    read, draw = kinds[args.results.suffix]
+    results = read(args.results)
+    cfg = launch.load_config(args)
+    init_default_scope(cfg.get('default_scope') or 'mmdet')
+    draw(args, cfg, results, SheetWriter(args.out_dir, args.number))
