@@ -182,10 +182,10 @@ def test_every_config_can_be_published(name, repo_root):
 
 @pytest.mark.parametrize('text', [
     'import os', 'a = __import__("os")', 'a = os.system("x")', 'a = [x for x in y]', 'a = b',
-    'a = dict(**b)', 'a = dict([1])', 'a = dict(**[1])', 'a = f"{b}"', 'a = lambda: 1', 'a = (1).real', 'a = b[0]',
-    'a = list(1)', 'a.b = 1', 'a = b = 1', 'a = {**{}}', 'a = {(1,): 2}', 'a = eval("1")',
-    'print(1)', 'def f(): pass', 'a = b"x"', 'a = 1 + 1', 'a = (yield)', 'a = -"x"', 'a = 1j',
-    'a: int = 1'])
+    'a = dict(**b)', 'a = dict([1])', 'a = dict(**[1])', 'a = f"{b}"', 'a = lambda: 1',
+    'a = (1).real', 'a = b[0]', 'a = list(1)', 'a.b = 1', 'a = b = 1', 'a = {**{}}',
+    'a = {(1,): 2}', 'a = eval("1")', 'print(1)', 'def f(): pass', 'a = b"x"',
+    'a = 1 + 1', 'a = (yield)', 'a = -"x"', 'a = 1j', 'a: int = 1'])
 def test_a_config_that_is_a_program_is_not_read(text):
     with pytest.raises(ValueError, match='something else than plain values in line 2'):
         parse_config(f'x = dict(a=1)\n{text}\n')

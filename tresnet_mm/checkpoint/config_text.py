@@ -84,9 +84,9 @@ def _value(node: ast.expr) -> Any:
 
 
 def _call(node: ast.Call, name: str) -> Any:
-    """The value of ``dict(a=1)``, ``dict({'a b': 1}, **{'c d': 2})``, ``list(...)``, ``tuple(...)``.
+    """The value of ``dict(a=1)``, ``list([1])`` or ``tuple([1])``.
 
-    The two longer forms are how mmengine writes keys that are no names.
+    ``dict({'a b': 1})`` and ``dict(**{'a b': 1})`` are how mmengine writes keys that are no names.
     """
     parts = [_value(part) for part in node.args]
     if name == 'dict':
