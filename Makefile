@@ -10,13 +10,14 @@ CASES ?= 100000
 # One worker a core with one thread each: the suite is many small computations.
 WORKERS ?= logical
 
-.PHONY: help env env-demo demo demo-multilabel test fuzz lint audit licences clean
+.PHONY: help env env-demo demo demo-multilabel test packages fuzz lint audit licences clean
 
 help:
 	@echo 'make demo             train and evaluate a detector on synthetic images, with pictures'
 	@echo 'make demo ARCH=m      the same with the full-size backbone'
 	@echo 'make demo-multilabel  the same for image labels'
 	@echo 'make test             the test suite'
+	@echo 'make packages         builds sdist and wheel, and uses them in empty environments'
 	@echo 'make fuzz             CASES=100000 mutated files against the readers'
 	@echo 'make lint             ruff, what may import what, types'
 	@echo 'make audit            the installed packages against the database of known weaknesses'
@@ -41,6 +42,9 @@ demo-multilabel: env-demo
 test: env
 	OMP_NUM_THREADS=1 OMP_WAIT_POLICY=PASSIVE $(BIN)/python -m pytest -n $(WORKERS) --maxprocesses 8 \
 		--dist worksteal $(PYTEST)
+
+packages: env
+	OMP_NUM_THREADS=1 $(BIN)/python .dev_scripts/check_packages.py
 
 fuzz: env
 	OMP_NUM_THREADS=1 $(BIN)/python -m tests.fuzz --cases $(CASES) --out docs/fuzz.json

@@ -40,12 +40,13 @@ class BuildWithMim(build_py):
                 shutil.copy2(source, mim / name)
 
 
-TABLE = runpy.run_path(str(ROOT / 'tresnet_mm/_requirements.py'))['REQUIREMENTS']
-TORCH, *MM_INSTALL = [f'{entry.distribution}>={entry.minimum}' for entry in TABLE]
+TABLE = runpy.run_path(str(ROOT / 'tresnet_mm/_requirements.py'))
+TORCH, *MM_INSTALL = [f'{entry.distribution}>={entry.minimum}' for entry in TABLE['REQUIREMENTS']]
 # The mm packages are no requirements: pip would build mmcv in isolation, that is without its
 # operators. `make env` installs them, and importing the package says what is missing.
-ONNX = ['onnx', 'onnxruntime', 'onnxscript']
-EVAL = ['faster-coco-eval', 'scikit-learn']
+OPTIONAL: dict[str, list[str]] = {}
+for entry in TABLE['OPTIONAL']:
+    OPTIONAL.setdefault(entry.extra, []).append(entry.requirement())
 
 setup(
     name='tresnet_mm',
@@ -56,25 +57,16 @@ setup(
     license='Apache-2.0',
     python_requires='>=3.10',
     packages=find_packages(include=['tresnet_mm', 'tresnet_mm.*']),
+    package_data={'tresnet_mm': ['py.typed']},
     cmdclass={'build_py': BuildWithMim},
     entry_points={'console_scripts': ['tresnet-mm = tresnet_mm.__main__:main']},
-    install_requires=[
-        TORCH,
-        'numpy',
-        'packaging',
-        'Pillow',
-        'matplotlib',
-        'pycocotools',
-        'defusedxml',
-        'huggingface_hub',
-        'safetensors',
-    ],
+    install_requires=[TORCH, *(entry.requirement() for entry in TABLE['DEPENDENCIES'])],
     extras_require={
         'mminstall': MM_INSTALL,
-        'inplace_abn': ['inplace-abn>=1.1.0'],
-        'eval': EVAL,
-        'onnx': ONNX,
-        'test': ['pytest', 'pytest-xdist[psutil]', 'hypothesis', *EVAL, *ONNX],
+        **OPTIONAL,
+        'test': ['pytest', 'pytest-xdist[psutil]', 'hypothesis', *OPTIONAL['eval'],
+                 *OPTIONAL['onnx']],
+        'docs': ['mkdocs-material', 'mkdocstrings[python]'],
         'dev': ['ruff', 'import-linter', 'mypy', 'types-defusedxml', 'pip-audit', 'pip-licenses',
                 'pre-commit'],
     },

@@ -81,7 +81,7 @@ def test_metadata(wheel):
     installed = {r.partition(';')[0] for r in requires if 'mminstall' in r}
     assert installed == {f'{r.distribution}>={r.minimum}' for r in mm}
     extras = {extra.replace('_', '-') for extra in metadata.get_all('Provides-Extra')}
-    assert extras == {'mminstall', 'inplace-abn', 'eval', 'onnx', 'test', 'dev'}
+    assert extras == {'mminstall', 'inplace-abn', 'eval', 'onnx', 'web', 'test', 'docs', 'dev'}
 
 
 def test_wheel_works_elsewhere(elsewhere, tmp_path):
@@ -190,7 +190,8 @@ def test_missing_package(requirement, monkeypatch):
         _requirements.check_requirements()
     assert str(error.value) == (
         f'tresnet_mm needs {requirement.module}>={requirement.minimum}, which is not installed; '
-        f'run: {requirement.command()}'
+        f'run: {requirement.command()} '
+        '(python -m tresnet_mm.doctor looks over the whole environment)'
     )
 
 
@@ -250,7 +251,7 @@ def test_a_package_that_refuses_another_is_quoted(tmp_path, repo_root):
     done = run(sys.executable, '-c', 'import tresnet_mm', env={**os.environ, 'PYTHONPATH': path})
     last = done.stderr.strip().splitlines()[-1]
     assert last.startswith('ImportError: tresnet_mm needs mmdet>=')
-    assert last.endswith('which does not import: MMCV==9 is used but incompatible')
+    assert 'which does not import: MMCV==9 is used but incompatible (python -m ' in last
 
 
 def test_broken_dependency_of_a_package_is_named(tmp_path, repo_root):

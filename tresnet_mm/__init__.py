@@ -1,27 +1,28 @@
 """TResNet for the OpenMMLab stack: importing this package registers everything in it."""
 
-from ._requirements import check_requirements
+from ._requirements import check_requirements, runs_the_doctor
 
 __version__ = '0.1.0'
 
-check_requirements()
+if not runs_the_doctor():  # who is there for environments in which the following fails
+    check_requirements()
 
-from . import (  # noqa: E402
-    _mmengine,  # noqa: F401
-    datasets,
-    deploy,
-    engine,
-    evaluation,
-    models,
-    visualization,
-)
-from ._mmdet import give_names  # noqa: E402
-from .backbone_swap import swap_backbone  # noqa: E402
-from .deploy import fuse  # noqa: E402
-from .inference import Inferencer  # noqa: E402
-from .preflight import preflight  # noqa: E402
+    from . import (
+        _mmengine,  # noqa: F401
+        datasets,
+        deploy,
+        engine,
+        evaluation,
+        models,
+        visualization,
+    )
+    from ._mmdet import give_names
+    from .backbone_swap import swap_backbone
+    from .deploy import fuse
+    from .inference import Inferencer
+    from .preflight import preflight
 
-give_names()
+    give_names()
 
-__all__ = ['Inferencer', 'datasets', 'deploy', 'engine', 'evaluation', 'fuse', 'models',
-           'preflight', 'swap_backbone', 'visualization']
+    __all__ = ['Inferencer', 'datasets', 'deploy', 'engine', 'evaluation', 'fuse', 'models',
+               'preflight', 'swap_backbone', 'visualization']

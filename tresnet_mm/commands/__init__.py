@@ -20,5 +20,6 @@ COMMANDS = {
     'thresholds': ('thresholds', 'choose the threshold of each class on saved scores'),
     'print-config': ('print_config', 'print a config with its bases and changes merged in'),
     'make-shapes': ('make_shapes', 'write the synthetic data set of the demos'),
+    'doctor': ('doctor', 'look over the installation, with the commands that mend it'),
     'mmdet-tool': ('mmdet_tool', "run one of mmdet's own analysis tools"),
 }
