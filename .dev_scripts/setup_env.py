@@ -63,7 +63,8 @@ class Stack(NamedTuple):
 
 STACKS = {
     'onedl': Stack('.venv', 'constraints.txt',
-                   ('onedl-mmengine', 'onedl-mmcv', 'onedl-mmdetection'), 'test,dev,onnx,eval'),
+                   ('onedl-mmengine', 'onedl-mmcv', 'onedl-mmdetection'),
+                   'test,dev,docs,onnx,eval'),
     'openmmlab': Stack('.venv-openmmlab', 'constraints-openmmlab.txt',
                        ('mmengine', 'mmcv', 'mmdet'), 'test,onnx,eval', also=('torchvision',)),
 }  # fmt: skip
