@@ -10,18 +10,20 @@ from mmengine.logging import MMLogger
 MODULES = [
     'archs',
     'backbone_swap',
+    'checkpoint.config_text',
     'checkpoint.conversion',
-    'checks.resume',
     'config_tree',
     'deploy.fuse',
     'evaluation.multilabel_metric',
     'inference.inferencer',
+    'models.complexity',
     'models.layers.inplace_abn',
     'models.losses.asymmetric_focal_loss',
     'models.losses.asymmetric_loss',
     'models.losses.asymmetric_loss_single_label',
     'models.tresnet',
     'preflight',
+    'visualization.mlflow_backend',
 ]
 
 

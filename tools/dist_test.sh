@@ -16,4 +16,4 @@ shift 3
 PYTHONPATH="$tools/..${PYTHONPATH:+:$PYTHONPATH}" "${PYTHON:-python}" -m torch.distributed.run \
     --nnodes="${NNODES:-1}" --node_rank="${NODE_RANK:-0}" --nproc_per_node="$processes" \
     --master_addr="${MASTER_ADDR:-127.0.0.1}" --master_port="${PORT:-29500}" \
-    "$tools/test.py" "$config" "$checkpoint" --launcher pytorch "$@"
+    -- "$tools/test.py" "$config" "$checkpoint" --launcher pytorch "$@"

@@ -12,7 +12,8 @@ config=$1
 processes=$2
 shift 2
 
+# --: what follows is not torchrun's; it would refuse --log as short for several of its own options
 PYTHONPATH="$tools/..${PYTHONPATH:+:$PYTHONPATH}" "${PYTHON:-python}" -m torch.distributed.run \
     --nnodes="${NNODES:-1}" --node_rank="${NODE_RANK:-0}" --nproc_per_node="$processes" \
     --master_addr="${MASTER_ADDR:-127.0.0.1}" --master_port="${PORT:-29500}" \
-    "$tools/train.py" "$config" --launcher pytorch "$@"
+    -- "$tools/train.py" "$config" --launcher pytorch "$@"

@@ -8,9 +8,9 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 import torch
-from mmengine.analysis import get_model_complexity_info
 
 from tresnet_mm.models import ARCHS, TResNet
+from tresnet_mm.models.complexity import complexity
 
 from ..markdown_table import markdown_table
 
@@ -21,10 +21,8 @@ PUBLISHED_PARAMETERS = {'m': 29_340_032, 'l': 53_556_256, 'xl': 75_779_244, 'v2_
 
 def measure(arch: str, size: int = 224) -> tuple[tuple[int, ...], int, float]:
     """Channels of the stages, parameters, and GMACs of one image of ``size`` pixels."""
-    model = TResNet(arch).eval()
-    with torch.no_grad():
-        macs = get_model_complexity_info(
-            model, (3, size, size), show_table=False, show_arch=False)['flops']
+    model = TResNet(arch)
+    macs = complexity(model, torch.zeros(1, 3, size, size)).multiply_adds
     return model.out_channels, sum(p.numel() for p in model.parameters()), macs / 1e9
 
 

@@ -84,4 +84,4 @@ def test_archs_have_the_published_parameters():
     channels, parameters, gmacs = arch_table.measure('m', size=64)
     assert parameters == arch_table.PUBLISHED_PARAMETERS['m']
     assert channels == (64, 128, 1024, 2048)
-    assert 0.4 < gmacs < 0.6  # of 5.75 at 224 px
+    assert 0.4 < gmacs < 0.6  # of 5.73 at 224 px

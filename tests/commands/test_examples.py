@@ -54,6 +54,11 @@ NOT_RUN = {
     'tresnet-mm class-map': 'tests/commands/test_class_map.py',
     'tresnet-mm test CONFIG CHECKPOINT --out scores.npz': 'stands for the step before mistakes',
     'tresnet-mm mistakes': 'tests/commands/test_mistakes.py',
+    'tresnet-mm train multilabel_tresnet_m_224 --log': 'tests/commands/test_run_logging.py',
+    'tresnet-mm browse': 'tests/commands/test_browse.py',
+    'tresnet-mm plot': 'tests/commands/test_plot.py',
+    'tresnet-mm flops': 'tests/commands/test_flops.py',
+    'tresnet-mm video': 'tests/commands/test_video.py',
     'tresnet-mm publish': 'tests/commands/test_publish.py',
 }
 

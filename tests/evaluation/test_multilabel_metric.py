@@ -188,6 +188,21 @@ def test_log_names_empty_classes_and_lists_all(monkeypatch):
     assert '1 of 3 classes' in note and 'left out' in note and note.endswith('bee')
 
 
+def test_ap_of_each_class_is_a_group_of_its_own():
+    scores, targets = random_set(classes=4)
+    targets[:, 1] = 0
+    classes = ('cat', 'eel', 'AP/odd', 'd')
+    samples = data_samples(scores, targets)
+    plain = evaluate(MultiLabelMetric(), samples, classes)
+    result = evaluate(MultiLabelMetric(class_scalars=True), samples, classes)
+    ap = 100 * average_precision(scores.astype(np.float32), targets)
+    assert {key: result[key] for key in plain} == plain
+    assert {key: value for key, value in result.items() if key not in plain} == {
+        'multi-label_AP/cat': ap[0], 'multi-label_AP/AP/odd': ap[2], 'multi-label_AP/d': ap[3]}
+    result = evaluate(MultiLabelMetric(class_scalars=True, prefix='val'), samples, classes)
+    assert result['val_AP/cat'] == ap[0]
+
+
 def test_memory_is_one_float_and_one_byte_a_label():
     metric = MultiLabelMetric()
     scores, targets = random_set()

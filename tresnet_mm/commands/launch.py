@@ -8,6 +8,7 @@ import socket
 import struct
 import sys
 from pathlib import Path
+from typing import Any
 
 import torch
 from mmengine.config import Config, DictAction
@@ -22,11 +23,21 @@ CFG_OPTIONS_HELP = ('changes to the config, as key=value with dotted keys; lists
                     'key=a,b, tuples in quotation marks without spaces')
 
 
+class _TypedDictAction(DictAction):
+    """mmengine's action, which also keeps what was typed, as ``typed_options``."""
+
+    def __call__(self, parser: argparse.ArgumentParser, namespace: argparse.Namespace,
+                 values: Any, option_string: str | None = None) -> None:
+        super().__call__(parser, namespace, values, option_string)
+        namespace.typed_options = [*getattr(namespace, 'typed_options', ()), *values]
+
+
 def add_common_arguments(parser: argparse.ArgumentParser) -> None:
     """Add the options that training and testing have in common, named as mmdet names them."""
     parser.add_argument('--work-dir', help='folder for logs and results '
                         "(default: the config's, or work_dirs/CONFIG)")
-    parser.add_argument('--cfg-options', nargs='+', action=DictAction, help=CFG_OPTIONS_HELP)
+    parser.add_argument('--cfg-options', nargs='+', action=_TypedDictAction, help=CFG_OPTIONS_HELP)
+    parser.set_defaults(typed_options=[])
     parser.add_argument('--launcher', choices=['none', 'pytorch', 'slurm', 'mpi'], default='none',
                         help='how the processes were started (default: %(default)s)')
     parser.add_argument('--local_rank', '--local-rank', type=int, default=0,
@@ -116,6 +127,15 @@ def check_annotation_files(cfg: Config, *loaders: str) -> None:
 def add_hook(cfg: Config, hook: dict) -> None:
     """Add a hook to those of the config."""
     cfg.custom_hooks = [*(cfg.get('custom_hooks') or ()), hook]
+
+
+def set_summary(cfg: Config, args: argparse.Namespace) -> None:
+    """Have `RunSummaryHook` name config and options in its test command as they were typed."""
+    options = ['--cfg-options', *args.typed_options] if args.typed_options else []
+    hooks = cfg.get('default_hooks') or {}
+    hooks['summary'] = {'type': 'RunSummaryHook', **(hooks.get('summary') or {}),
+                        'config': args.config, 'test_options': options}
+    cfg.default_hooks = hooks
 
 
 def set_up_processes(cfg: Config, local_rank: int) -> None:

@@ -26,13 +26,31 @@ def parse_args(argv: Sequence[str] | None = None, name: str = 'predict',
     parser.usage = '%(prog)s [options] IMAGES... MODEL [WEIGHTS]'
     parser.add_argument('images', nargs='+', metavar='IMAGES',
                         help='files, folders, patterns in quotation marks, and URLs')
+    add_model_arguments(parser)
+    parser.add_argument('--out-dir', default=out_dir, help='default: %(default)s')
+    add_prediction_options(parser)
+    parser.add_argument('--skip-bad', action='store_true',
+                        help='leave out images that cannot be read instead of stopping')
+    parser.add_argument('--no-save-vis', action='store_true', help='write no pictures')
+    args = parser.parse_args(argv)
+    # argparse gives the optional WEIGHTS nothing: IMAGES takes what it can.
+    if args.weights is None and len(args.images) > 1 and _is_config(args.images[-1]):
+        args.weights, args.model = args.model, args.images.pop()
+    return args
+
+
+def add_model_arguments(parser: argparse.ArgumentParser) -> None:
+    """Add MODEL and WEIGHTS, which `Inferencer` takes."""
     parser.add_argument('model', metavar='MODEL',
                         help='config (file, package::path, or name of one of this package); or, '
                         'without one, a published file or the checkpoint of a run')
     parser.add_argument('weights', nargs='?', metavar='WEIGHTS',
                         help='with a config: checkpoint file or URL, or the .onnx file exported '
                         'with it')
-    parser.add_argument('--out-dir', default=out_dir, help='default: %(default)s')
+
+
+def add_prediction_options(parser: argparse.ArgumentParser) -> None:
+    """Add how a model is run, and what of its scores is predicted."""
     parser.add_argument('--batch-size', type=int, default=1, metavar='N',
                         help='images at once (default: %(default)s)')
     parser.add_argument('--device', help='e.g. cpu, cuda:0 (default: what there is)')
@@ -43,14 +61,6 @@ def parse_args(argv: Sequence[str] | None = None, name: str = 'predict',
                         "tresnet-mm thresholds (default: the model's, or 0.5)")
     parser.add_argument('--top-k', type=int, metavar='K',
                         help='give the K labels of highest score, whatever the threshold')
-    parser.add_argument('--skip-bad', action='store_true',
-                        help='leave out images that cannot be read instead of stopping')
-    parser.add_argument('--no-save-vis', action='store_true', help='write no pictures')
-    args = parser.parse_args(argv)
-    # argparse gives the optional WEIGHTS nothing: IMAGES takes what it can.
-    if args.weights is None and len(args.images) > 1 and _is_config(args.images[-1]):
-        args.weights, args.model = args.model, args.images.pop()
-    return args
 
 
 def _is_config(text: str) -> bool:
@@ -62,7 +72,8 @@ def _is_config(text: str) -> bool:
                 or os.path.lexists(text))
 
 
-def _threshold(text: str | None) -> float | str | None:
+def threshold_of(text: str | None) -> float | str | None:
+    """The value of --threshold: a probability, or the name of a file."""
     try:
         return None if text is None else float(text)
     except ValueError:
@@ -82,7 +93,7 @@ def run(args: argparse.Namespace, name: str) -> None:
         inferencer = Inferencer(args.model, args.weights, args.device)
         count = sum(1 for _ in inferencer.stream(
             args.images, args.out_dir, args.batch_size, args.score_thr,
-            _threshold(args.threshold), args.top_k, args.skip_bad, args.no_save_vis))
+            threshold_of(args.threshold), args.top_k, args.skip_bad, args.no_save_vis))
     skipped = f', {len(inferencer.skipped)} left out' if inferencer.skipped else ''
     print(f'{count} image{"s" * (count != 1)}{skipped}: '
           f'{args.out_dir}/preds{"" if args.no_save_vis else ", " + args.out_dir + "/vis"}')

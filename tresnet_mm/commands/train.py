@@ -4,6 +4,7 @@ Examples:
     tresnet-mm train fcos_tresnet_m
     python tools/train.py configs/fcos_tresnet_m.py --amp --work-dir work_dirs/a --resume
     bash tools/dist_train.sh configs/fcos_tresnet_m.py 8 --auto-scale-lr
+    tresnet-mm train multilabel_tresnet_m_224 --log tensorboard wandb --log-images
 """
 from __future__ import annotations
 
@@ -23,6 +24,7 @@ from ..engine.stop_signal_hook import TrainingStopped
 from . import launch
 from .check import require_agreement
 from .command_line import command, make_parser
+from .run_logging import add_log_arguments, set_logging
 
 _NO_ROOM = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EROFS, errno.EACCES)
 
@@ -50,6 +52,7 @@ def parse_args(argv: Sequence[str] | None = None) -> argparse.Namespace:
     parser.add_argument('--resume-schedule', choices=['config', 'checkpoint'], default='config',
                         help='which learning rate schedule --resume goes on with where they differ '
                         '(default: %(default)s)')
+    add_log_arguments(parser)
     parser.add_argument('--not-finite', choices=ACTIONS, default='stop',
                         help='what to do where a loss or a gradient is NaN or infinite: stop the '
                         'run, or skip the step, ten in a row at most (default: %(default)s)')
@@ -127,6 +130,8 @@ def build_config(args: argparse.Namespace, check: bool = False) -> Config:
         set_auto_scale_lr(cfg)
     if args.resume is not None:
         set_resume(cfg, args.resume, args.resume_schedule)
+    set_logging(cfg, args.log, args.log_images)
+    launch.set_summary(cfg, args)
     if cfg.get('load_from'):
         launch.check_checkpoint(cfg.load_from)
     if check:

@@ -8,6 +8,7 @@ from .one_cycle_from_lr import OneCycleFromLR
 from .plain_and_ema_eval_hook import PlainAndEMAEvalHook
 from .repeatable_hook import RepeatableHook
 from .resume_schedule_hook import ResumeScheduleHook
+from .run_summary_hook import RunSummaryHook
 from .safe_checkpoint_hook import SafeCheckpointHook
 from .stop_signal_hook import StopSignalHook, TrainingStopped
 from .validate_on_resume_hook import ValidateOnResumeHook
@@ -23,6 +24,7 @@ __all__ = [
     'PlainAndEMAEvalHook',
     'RepeatableHook',
     'ResumeScheduleHook',
+    'RunSummaryHook',
     'SafeCheckpointHook',
     'StopSignalHook',
     'TrainingStopped',

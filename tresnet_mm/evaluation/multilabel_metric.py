@@ -12,6 +12,9 @@ from ..thresholds import Thresholds, load_thresholds
 
 EmptyClasses = Literal['skip', 'zero']
 
+#: What the name of a class's AP begins with, after the metric's prefix.
+_OF_CLASS = 'AP/'
+
 
 def average_precision(scores: np.ndarray, targets: np.ndarray) -> np.ndarray:
     """Average precision of each class, without interpolation.
@@ -161,6 +164,9 @@ class MultiLabelMetric(BaseMetric):
         skip_unlabelled: Leave images without any positive out, as the COCO protocol does; for
             data sets that keep them, such as mmdet's.
         classwise: Print a table of each class's AP, thresholded precision and recall.
+        class_scalars: Also give the AP of each class that has positives, as
+            ``multi-label_AP/CLASS``: a group of its own in TensorBoard, which groups by what comes
+            before the slash.
         collect_device: See ``BaseMetric``.
         prefix: See ``BaseMetric``.
         collect_dir: See ``BaseMetric``.
@@ -182,7 +188,8 @@ class MultiLabelMetric(BaseMetric):
 
     def __init__(self, thresholds: Thresholds = 0.5, top_k: int | None = 3,
                  empty_classes: EmptyClasses = 'skip', skip_unlabelled: bool = False,
-                 classwise: bool = True, collect_device: str = 'cpu', prefix: str | None = None,
+                 classwise: bool = True, class_scalars: bool = False,
+                 collect_device: str = 'cpu', prefix: str | None = None,
                  collect_dir: str | None = None) -> None:
         super().__init__(collect_device, prefix, collect_dir)
         self.thresholds = thresholds
@@ -190,6 +197,7 @@ class MultiLabelMetric(BaseMetric):
         self.empty_classes = empty_classes
         self.skip_unlabelled = skip_unlabelled
         self.classwise = classwise
+        self.class_scalars = class_scalars
 
     def process(self, data_batch: Any, data_samples: Sequence[dict]) -> None:
         """Store ``pred_scores`` and ``gt_labels`` of a batch.
@@ -215,6 +223,12 @@ class MultiLabelMetric(BaseMetric):
                                  f'{np.unique(targets)[:5]}')
             self.results.append((scores.astype(np.float32), targets.astype(np.int8), name))
 
+    def evaluate(self, size: int) -> dict[str, float]:
+        """The measures under their names; those of single classes in a group of their own."""
+        group = f'{self.prefix}/{_OF_CLASS}'
+        return {key.replace(group, f'{self.prefix}_{_OF_CLASS}', 1) if key.startswith(group)
+                else key: value for key, value in super().evaluate(size).items()}
+
     def compute_metrics(self, results: list) -> dict[str, float]:
         """Compute the measures of all images."""
         scores, targets, _ = stack_results(results)
@@ -225,6 +239,10 @@ class MultiLabelMetric(BaseMetric):
         thresholds = load_thresholds(self.thresholds, scores.shape[1], classes)
         empty = np.flatnonzero((targets != 1).all(axis=0))
         result = multilabel_scores(scores, targets, thresholds, self.top_k, self.empty_classes)
+        if self.class_scalars:
+            ap = 100 * average_precision(scores, targets)
+            result.update({f'{_OF_CLASS}{classes[c]}': float(ap[c])
+                           for c in np.flatnonzero(np.isfinite(ap))})
         if self.classwise:
             print_log(class_table(scores, targets, classes, thresholds), logger='current')
         if len(empty):

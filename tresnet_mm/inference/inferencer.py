@@ -131,14 +131,20 @@ class Inferencer(BaseInferencer):
         """
         if batch_size < 1:
             raise ValueError(f'batch_size must be at least 1, got {batch_size}')
+        decision = self.decision(score_thr, threshold, top_k)
+        self.skipped = []
+        folder = None if out_dir is None else ResultFolder(out_dir)
+        return self._run(list_images(images, skip_bad), batch_size, skip_bad, decision, folder,
+                         not no_save_vis)
+
+    def decision(self, score_thr: float = 0.3, threshold: Thresholds | None = None,
+                 top_k: int | None = None) -> Decision:
+        """What of the scores is predicted, by the arguments of a call."""
         if top_k is not None and top_k < 1:
             raise ValueError(f'top_k must be at least 1, got {top_k}')
         thresholds = self.thresholds if threshold is None else load_thresholds(
             threshold, len(self.classes), self.classes)
-        self.skipped = []
-        folder = None if out_dir is None else ResultFolder(out_dir)
-        return self._run(list_images(images, skip_bad), batch_size, skip_bad,
-                         Decision(score_thr, thresholds, top_k), folder, not no_save_vis)
+        return Decision(score_thr, thresholds, top_k)
 
     def _run(self, sources: Sequence[ImageSource], batch_size: int, skip_bad: bool,
              decision: Decision, folder: ResultFolder | None, pictures: bool

@@ -19,15 +19,22 @@ from .label_mistakes import (
 from .label_scores import draw_label_scores
 from .label_sheets import write_label_sheets
 from .matrix import draw_matrix
+from .mlflow_backend import MLflowBackend
 from .multilabel_visualizer import MultiLabelVisualizer
+from .overlay import overlay_text
+from .run_curves import draw_runs, main_keys, read_run
 from .sheet_writer import SheetWriter
 from .training_curve import draw_training_curve, read_scalars
+from .truth import draw_truth
+from .wandb_backend import WandbBackend
 
 __all__ = [
     'BoxMistake',
     'BoxMistakes',
     'ClassMaps',
+    'MLflowBackend',
     'MultiLabelVisualizer',
+    'WandbBackend',
     'SheetWriter',
     'add_caption',
     'class_maps',
@@ -39,12 +46,17 @@ __all__ = [
     'draw_heat',
     'draw_label_scores',
     'draw_matrix',
+    'draw_runs',
     'draw_training_curve',
+    'draw_truth',
     'false_alarms',
     'find_box_mistakes',
     'image_losses',
     'label_confusion',
+    'main_keys',
     'missed_labels',
+    'overlay_text',
+    'read_run',
     'read_scalars',
     'write_box_sheets',
     'write_label_sheets',

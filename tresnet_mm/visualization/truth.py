@@ -1,0 +1,62 @@
+"""The true boxes, masks and labels of an image, as a model is given them."""
+
+from collections.abc import Mapping
+from typing import Any
+
+import mmcv
+import numpy as np
+import torch
+from mmdet.structures import DetDataSample
+from mmdet.structures.bbox import BaseBoxes
+from mmdet.visualization import DetLocalVisualizer
+from mmengine.structures import BaseDataElement, InstanceData
+
+from .label_scores import draw_label_scores
+
+
+def draw_truth(image: np.ndarray, sample: BaseDataElement, dataset_meta: Mapping[str, Any],
+               width: int = 400) -> np.ndarray:
+    """Draw boxes and masks on an image, and the image's labels below it.
+
+    Args:
+        image: uint8 (H, W, 3) in RGB.
+        sample: With ``gt_instances`` (boxes x1, y1, x2, y2 in pixels of ``image``; mmdet's masks
+            where there are some), ``gt_labels`` (num_classes,), or both. Labels between 0 and 1, as
+            mixup makes them, are listed with their value.
+        dataset_meta: ``classes``, and ``palette`` with an RGB colour for each.
+        width: Width in pixels to which the image is scaled before it is drawn on.
+
+    Returns:
+        uint8 (height, width, 3) in RGB.
+    """
+    scale = width / image.shape[1]
+    size = (width, max(1, round(image.shape[0] * scale)))
+    picture = mmcv.imresize(image, size, interpolation='bicubic' if scale > 1 else 'area')
+    if 'gt_instances' in sample:
+        visualizer = DetLocalVisualizer(line_width=2)
+        visualizer.dataset_meta = dict(dataset_meta)
+        boxes = DetDataSample(gt_instances=_scaled(sample.gt_instances, scale, size))
+        visualizer.add_datasample('truth', picture, boxes, draw_pred=False)
+        picture = visualizer.get_image()
+    if 'gt_labels' not in sample:
+        return picture
+    labels = np.asarray(sample.gt_labels)
+    names = dataset_meta.get('classes') or [str(i) for i in range(len(labels))]
+    soft = bool(((labels > 0) & (labels < 1)).any())
+    return draw_label_scores(
+        picture, labels if soft else None, names, None if soft else labels, width=width, top=0,
+        predicted=labels > 0 if soft else None, text_size=max(13, width // 45))
+
+
+def _scaled(instances: InstanceData, scale: float, size: tuple[int, int]) -> InstanceData:
+    width, height = size
+    boxes = instances.bboxes
+    boxes = boxes.tensor if isinstance(boxes, BaseBoxes) else boxes
+    # Up to the last pixel: the visualizer warns of every box that ends outside.
+    limits = torch.tensor([width, height, width, height]) - 1
+    scaled = InstanceData(bboxes=(boxes * scale).clamp(min=0).minimum(limits),
+                          labels=instances.labels)
+    if 'masks' in instances:
+        scaled.masks = instances.masks.resize((height, width)).to_ndarray()
+        scaled.masks = scaled.masks.astype(bool)
+    return scaled
