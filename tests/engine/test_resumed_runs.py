@@ -9,8 +9,8 @@ import torch
 from mmengine.hooks import Hook
 
 from tresnet_mm.checkpoint.files import read_file
+from tresnet_mm.checkpoint.saved_runs import newest_whole
 from tresnet_mm.engine import TrainingStopped
-from tresnet_mm.engine.saved_runs import newest_whole
 
 from .conftest import assert_same_state, state
 

@@ -71,6 +71,8 @@ def test_killed(repo_root, shapes, whole, tmp_path):
     wait_for(process, '[2][3/8]')
     process.kill()
     process.communicate()
+    # As if it had been killed while it saved: the file was gone, the new one not there.
+    (tmp_path / 'last_checkpoint').write_text(str(tmp_path / 'epoch_2.pth'))
     output = finish(start(repo_root, shapes, tmp_path, '--resume'))
     assert f'Going on from {tmp_path / "epoch_1.pth"}' in output
     assert_same(weights(tmp_path), whole)

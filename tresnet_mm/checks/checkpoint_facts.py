@@ -8,9 +8,9 @@ from functools import cached_property
 from typing import Any
 
 from mmengine.config import Config
-from mmengine.runner import find_latest_checkpoint
 
 from ..checkpoint import HUB_SCHEMES, adapt_checkpoint, read_source
+from ..checkpoint.saved_runs import newest_whole
 from .weights import weights_of
 
 
@@ -35,9 +35,9 @@ class CheckpointFacts:
             return cls(cfg.load_from, 'resume' if resume else 'load_from')
         work_dir = cfg.get('work_dir')
         if resume and work_dir and os.path.isdir(work_dir):
-            latest = find_latest_checkpoint(work_dir)
-            if latest:
-                return cls(latest, 'resume')
+            latest = newest_whole(work_dir)
+            if latest is not None:
+                return cls(str(latest), 'resume')
         return None
 
     @property

@@ -9,7 +9,7 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-from mmengine.runner import find_latest_checkpoint
+from ..checkpoint.saved_runs import newest_whole
 
 #: glibc gives the memory of large tensors back at once, and the system spends a fifth of the time
 #: handing it out again.
@@ -38,10 +38,10 @@ def train(config: str, work_dir: Path, cfg_options: Sequence[str] = (),
         RunError: The run failed or wrote no checkpoint.
     """
     _run('train', [config], work_dir, cfg_options, quiet)
-    checkpoint = find_latest_checkpoint(str(work_dir))
+    checkpoint = newest_whole(work_dir)
     if checkpoint is None:
         raise RunError(f'training ended without a checkpoint in {work_dir}')
-    return Path(checkpoint)
+    return checkpoint
 
 
 def test(config: str, checkpoint: Path, work_dir: Path, cfg_options: Sequence[str] = (),

@@ -11,7 +11,7 @@ from mmengine.hooks import CheckpointHook
 from mmengine.registry import HOOKS
 from mmengine.runner import Runner
 
-from .saved_runs import agree_on_checkpoint, require_same_start
+from ..checkpoint.saved_runs import agree_on_checkpoint, require_same_start
 
 
 @HOOKS.register_module()

@@ -15,7 +15,7 @@ from mmengine.hooks import Hook
 from mmengine.registry import HOOKS
 from mmengine.runner import Runner
 
-from .saved_runs import stopped_name
+from ..checkpoint.saved_runs import stopped_name
 
 _SIGNALS = (signal.SIGTERM, signal.SIGINT)
 

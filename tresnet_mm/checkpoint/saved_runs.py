@@ -10,7 +10,7 @@ from mmengine.dist import all_gather_object, broadcast_object_list, get_rank, is
 from mmengine.logging import print_log
 from mmengine.runner import Runner
 
-from ..checkpoint.files import read_file
+from .files import read_file
 
 #: mmengine's names, and that of a run which was stopped within an epoch.
 _NAME = re.compile(r'(epoch|iter)_(\d+)(?:_iter_(\d+))?\.pth')
