@@ -59,14 +59,18 @@ class Stack(NamedTuple):
     packages: tuple[str, str, str]  # mmengine, mmcv, mmdet
     extras: str
     also: tuple[str, ...] = ()
+    libraries: tuple[tuple[str, str], ...] = ()  # further mm libraries and their modules, for tests
 
 
 STACKS = {
     'onedl': Stack('.venv', 'constraints.txt',
                    ('onedl-mmengine', 'onedl-mmcv', 'onedl-mmdetection'),
-                   'test,dev,docs,onnx,eval'),
+                   'test,dev,docs,onnx,eval', libraries=(('onedl-mmsegmentation', 'mmseg'),)),
     'openmmlab': Stack('.venv-openmmlab', 'constraints-openmmlab.txt',
-                       ('mmengine', 'mmcv', 'mmdet'), 'test,onnx,eval', also=('torchvision',)),
+                       ('mmengine', 'mmcv', 'mmdet'), 'test,onnx,eval', also=('torchvision',),
+                       # The first two are for mmsegmentation, which does not ask for them.
+                       libraries=(('ftfy', 'ftfy'), ('regex', 'regex'), ('mmsegmentation', 'mmseg'),
+                                  ('mmpretrain', 'mmpretrain'), ('onedl-mmrotate', 'mmrotate'))),
 }  # fmt: skip
 
 
@@ -118,6 +122,8 @@ def build(venv: Path, demo: bool = False) -> None:
         install(venv, step, constraints)
     if not demo:
         install_abn(venv, constraints)
+        for name, module in stack().libraries:
+            install(venv, Step(module, pinned(name), f'import {module}'), constraints)
     pip(venv, 'tresnet_mm', 'install', '--no-build-isolation', '-c', constraints,
         '-e', f'{ROOT}[{stack().extras}]')  # fmt: skip
     use_headless_opencv(venv)

@@ -1,5 +1,6 @@
 """Marks for the tests of what one of the two lines of packages lacks: each says what it needs."""
 
+import importlib.util
 from pathlib import Path
 
 import pytest
@@ -22,3 +23,8 @@ def needs_config(name: str) -> pytest.MarkDecorator:
     """Mark a test that loads a config which not every release of mmdet has."""
     file = Path(get_installed_path('mmdet'), '.mim/configs', name)
     return pytest.mark.skipif(not file.exists(), reason=f"needs {name} of OneDL's mmdet")
+
+
+def needs_package(name: str) -> pytest.MarkDecorator:
+    """Mark a test of a library that `make env` installs beside one of the two lines only."""
+    return pytest.mark.skipif(importlib.util.find_spec(name) is None, reason=f'needs {name}')

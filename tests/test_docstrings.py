@@ -9,7 +9,8 @@ from mmengine.logging import MMLogger
 #: Modules of the public functions and classes, each of which shows how it is used.
 MODULES = [
     'archs',
-    'backbone_swap',
+    'backbone_swap.config_changes',
+    'backbone_swap.swap',
     'checkpoint.config_text',
     'checkpoint.conversion',
     'config_tree',
@@ -21,6 +22,7 @@ MODULES = [
     'models.losses.asymmetric_focal_loss',
     'models.losses.asymmetric_loss',
     'models.losses.asymmetric_loss_single_label',
+    'models.icnet_tresnet',
     'models.tresnet',
     'preflight',
     'visualization.mlflow_backend',

@@ -1,15 +1,17 @@
-"""Table: which models of mmdet work with ResNet on this stack, and with its ResNet swapped.
+"""Table: which models of an mm library work with ResNet on this stack, and with it swapped.
 
-Takes one config of each of mmdet's config folders that has a ResNet, and on the CPU builds the
-model, computes its losses with backward, and predicts. Each model runs in a process of its own.
+Takes one config of each of the library's config folders that has a ResNet, and on the CPU builds
+the model, computes its losses with backward, and predicts. Each model runs in a process of its own.
 
 Examples:
     python -m benchmarks.experiments.swap_report --only atss fcos detr
     python -m benchmarks.experiments.swap_report --archs m l v2_l --out docs/swap_report.md
+    python -m benchmarks.experiments.swap_report --library mmseg --out docs/swap_mmseg.md
 """
 from __future__ import annotations
 
 import argparse
+import importlib
 import json
 import multiprocessing
 import re
@@ -19,12 +21,10 @@ from collections.abc import Callable, Collection, Iterator
 from pathlib import Path
 
 import torch
-from mmdet.registry import MODELS
-from mmdet.testing import demo_mm_inputs
 from mmengine.config import Config
 from mmengine.logging import MessageHub
 from mmengine.model import revert_sync_batchnorm
-from mmengine.registry import init_default_scope
+from mmengine.registry import MODELS, init_default_scope
 from mmengine.utils import get_installed_path
 
 from tresnet_mm import swap_backbone
@@ -32,34 +32,35 @@ from tresnet_mm.backbone_swap import plan_swap
 from tresnet_mm.config_tree import parts
 
 from ..markdown_table import markdown_table
+from .swap_inputs import IMAGE, INPUTS, LARGER_IMAGE, import_library
 
-CONFIGS = Path(get_installed_path('mmdet')) / '.mim' / 'configs'
 STEPS = ('build', 'loss', 'predict')
-IMAGE = 128
-#: These split their smallest feature map further than 128 pixels allow.
-LARGER_IMAGE = {'ddod': 320, 'dino': 320}
 TIMEOUT_S = 600
 INTRODUCTION = """\
-# mmdet's models with TResNet
+# {library}'s models with TResNet
 
-One config of each of mmdet's config folders that has a ResNet, with that ResNet and swapped:
+One config of each of {folders} that has a ResNet, with that ResNet and swapped:
 whether the model is built, computes its losses with backward, and predicts, on the CPU with random
 images and weights. Made by
 
 <!-- needs: minutes -->
 ```sh
-python -m benchmarks.experiments.swap_report --archs {archs} --out docs/swap_report.md
+python -m benchmarks.experiments.swap_report{option} --archs {archs} --out docs/{page}
 ```
+
+with {versions}.
 """
 
 
-def representatives(only: Collection[str] | None = None) -> Iterator[tuple[str, Path]]:
+def representatives(only: Collection[str] | None = None,
+                    library: str = 'mmdet') -> Iterator[tuple[str, Path]]:
     """One config of every folder with a ResNet; ResNet-50 preferred, and no need of proposals."""
-    for folder in sorted(p for p in CONFIGS.iterdir() if p.is_dir() and p.name != '_base_'):
+    configs = Path(get_installed_path(library)) / '.mim' / 'configs'
+    for folder in sorted(p for p in configs.iterdir() if p.is_dir() and p.name != '_base_'):
         if only and folder.name not in only:
             continue
         for path in sorted(folder.glob('*.py'), key=lambda p: (
-                'r50' not in p.name, 'fast-rcnn' in p.name, len(p.name))):
+                not re.search('r50|resnet50', p.name), 'fast-rcnn' in p.name, len(p.name))):
             try:
                 plan_swap(Config.fromfile(path))
             except Exception:  # no ResNet, or a config that does not load: not a row of the table
@@ -86,19 +87,21 @@ def accept_all_scores(cfg: Config) -> Config:
     return cfg
 
 
-def check(path: Path, arch: str | None) -> dict[str, str]:
+def check(path: Path, arch: str | None, library: str = 'mmdet') -> dict[str, str]:
     """Run the steps on one config; 'ok' or the error for each step that was reached."""
+    import_library(library)
     cfg = Config.fromfile(path)
-    init_default_scope(cfg.get('default_scope', 'mmdet'))
+    init_default_scope(cfg.get('default_scope', library))
     if arch is not None:
         cfg = swap_backbone(cfg, arch)
+    if 'data_preprocessor' in cfg:  # as mmengine's runner does
+        cfg.model.setdefault('data_preprocessor', cfg.data_preprocessor)
     accept_all_scores(without_downloads(cfg))
     hub = MessageHub.get_current_instance()
     hub.update_info('iter', 0)
     hub.update_info('epoch', 0)
     size = LARGER_IMAGE.get(path.parent.name, IMAGE)
-    inputs = demo_mm_inputs(
-        2, [[3, size, size]] * 2, num_classes=80, with_mask=True, with_semantic=True)
+    inputs = INPUTS[library](cfg, size)
     state = {}
 
     def build() -> None:
@@ -140,11 +143,11 @@ def first_line(message: str) -> str:
     return re.sub(r'(?:https?:/)?/[^\s\'"]+/', '', line)[:120]
 
 
-def check_in_process(path: Path, arch: str | None) -> dict[str, str]:
+def check_in_process(path: Path, arch: str | None, library: str) -> dict[str, str]:
     """`check` in a process of its own, so that a crash is one row's and memory is given back."""
     context = multiprocessing.get_context('fork')  # with all that is imported by now
     receiver, sender = context.Pipe(duplex=False)
-    process = context.Process(target=lambda: sender.send(check(path, arch)))
+    process = context.Process(target=lambda: sender.send(check(path, arch, library)))
     process.start()
     sender.close()
     try:
@@ -159,7 +162,8 @@ def check_in_process(path: Path, arch: str | None) -> dict[str, str]:
         process.join()
 
 
-def markdown(rows: list[dict], archs: list[str]) -> str:
+def markdown(rows: list[dict], archs: list[str], library: str = 'mmdet',
+             only: Collection[str] | None = None) -> str:
     """The page: the table, with what failed and why below it."""
     names = ['ResNet', *archs]
     table = []
@@ -178,8 +182,23 @@ def markdown(rows: list[dict], archs: list[str]) -> str:
                          for step in STEPS) for name in names}))
     reasons = [f'- {config}, {step} ({", ".join(who)}): {text}'
                for (config, step, text), who in failures.items()]
-    return '\n'.join([INTRODUCTION.format(archs=' '.join(archs)), markdown_table(table), '',
-                      '## What did not work', '', *reasons, ''])
+    return '\n'.join([introduction(archs, library, only), markdown_table(table), '',
+                      '## What did not work', '', *(reasons or ['Nothing.']), ''])
+
+
+def introduction(archs: list[str], library: str, only: Collection[str] | None) -> str:
+    """What the page says above the table."""
+    packages = dict.fromkeys(['torch', 'mmengine', 'mmcv', 'mmdet', library])
+    versions = ', '.join(f'{name} {importlib.import_module(name).__version__}'
+                         for name in packages)
+    option = '' if library == 'mmdet' else f' --library {library}'
+    folders = f"{library}'s config folders"
+    if only:
+        option += f' --only {" ".join(only)}'
+        folders = f'these of {folders}'
+    page = 'swap_report.md' if library == 'mmdet' else f'swap_{library}.md'
+    return INTRODUCTION.format(library=library, folders=folders, archs=' '.join(archs),
+                               option=option, page=page, versions=versions)
 
 
 def regressions(rows: list[dict], archs: list[str]) -> list[str]:
@@ -194,6 +213,7 @@ def parse_args() -> argparse.Namespace:
     """The command line."""
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument('--library', default='mmdet', choices=INPUTS)
     parser.add_argument('--archs', nargs='+', default=['m'], help='TResNet archs to swap in')
     parser.add_argument('--only', nargs='+', metavar='FOLDER', help='only these config folders')
     parser.add_argument('--out', type=Path, help='markdown file to write; a .json lies beside it')
@@ -204,13 +224,14 @@ def main() -> None:
     """Make the table; exit status 1 where something works with ResNet only."""
     args = parse_args()
     warnings.simplefilter('ignore')
+    import_library(args.library)  # here, so that no model's process has to
     rows = []
-    for folder, path in representatives(args.only):
-        results = {name: check_in_process(path, arch)
+    for folder, path in representatives(args.only, args.library):
+        results = {name: check_in_process(path, arch, args.library)
                    for name, arch in [('ResNet', None), *((a, a) for a in args.archs)]}
         rows.append(dict(config=f'{folder}/{path.name}', results=results))
         print(rows[-1]['config'], results, flush=True)
-    text = markdown(rows, args.archs)
+    text = markdown(rows, args.archs, args.library, args.only)
     print(text)
     if args.out:
         args.out.parent.mkdir(parents=True, exist_ok=True)

@@ -2,6 +2,7 @@
 
 Examples:
     tresnet-mm swap mmdet::atss/atss_r50_fpn_1x_coco.py --arch m
+    tresnet-mm swap mmseg::pspnet/pspnet_r50-d8_4xb2-40k_cityscapes-512x1024.py -o psp_tresnet_m.py
     tresnet-mm swap configs/mine.py --arch l -o configs/mine_tresnet_l.py
 """
 from __future__ import annotations
@@ -13,8 +14,10 @@ from pathlib import Path
 from typing import Any
 
 from mmengine.config import Config
+from mmengine.config.utils import MODULE2PACKAGE
+from mmengine.utils import is_installed
 
-from ..backbone_swap import custom_imports, plan_swap
+from ..backbone_swap import plan_swap
 from ..config_files import find_config
 from ..config_tree import parts
 from ..models import ARCHS
@@ -44,20 +47,34 @@ def child_config(name: str, arch: str, out: Path | None = None) -> str:
         raise ValueError(f'{name} gives types as classes, and no config in text can inherit from '
                          'such a one: swap in Python by tresnet_mm.swap_backbone(cfg, arch)')
     swap = plan_swap(cfg, arch)
-    base = name if '::' in name else os.path.relpath(path, out.parent if out else '.')
     lines = [f'# {path.stem} with TResNet-{arch.upper()} as its backbone.']
     lines += [f'# Dropped, since only ResNet has it: {option}' for option in swap.dropped]
     lines += [f'# Note: {note}.' for note in swap.notes]
-    changes: dict[str, Any] = dict(custom_imports=custom_imports(cfg), model=swap.model)
+    changes = swap.changes(cfg)
     if cfg.get('load_from'):
         changes['load_from'] = None
     body = [f'{key} = {render(value, 0)}' for key, value in changes.items()]
-    return '\n'.join([*lines, f'_base_ = {base!r}', *body, ''])
+    return '\n'.join([*lines, f'_base_ = {base_name(name, path, out)!r}', *body, ''])
+
+
+def base_name(name: str, path: Path, out: Path | None) -> str:
+    """What the written config says for ``_base_``.
+
+    That is ``package::path`` only where mmengine finds the package by the name that it expects, as
+    it does not for OneDL's mmsegmentation: mmseg's own tools have to read the file, too.
+    """
+    if '::' not in name:
+        return os.path.relpath(path, out.parent if out else '.')
+    package = name.partition('::')[0]
+    return name if is_installed(MODULE2PACKAGE.get(package, package)) else str(path)
 
 
 def render(value: Any, indent: int) -> str:
     """Write a value as configs do, ``dict(...)`` and ``[...]``, on one line where it fits."""
-    if isinstance(value, dict):
+    if isinstance(value, dict) and not all(str(key).isidentifier() for key in value):
+        before, after = '{', '}'
+        items = [(f'{key!r}: ', item) for key, item in value.items()]
+    elif isinstance(value, dict):
         before, after = 'dict(', ')'
         items = [(f'{key}=', item) for key, item in value.items()]
     elif isinstance(value, list):

@@ -6,6 +6,7 @@ from .color_cutout import ColorCutout
 from .custom_multilabel import CustomMultiLabel
 from .image_dataset import ImageDataset
 from .image_file import check_images
+from .labels_to_scores import LabelsToScores
 from .load_image_checked import LoadImageChecked
 from .mixup import mixup_collate
 from .multilabel_dataset import MultiLabelDataset
@@ -18,6 +19,7 @@ __all__ = [
     'ColorCutout',
     'CustomMultiLabel',
     'ImageDataset',
+    'LabelsToScores',
     'LoadImageChecked',
     'MultiLabelDataset',
     'PackMultiLabelInputs',

@@ -9,6 +9,14 @@ from mmengine.registry import TRANSFORMS
 from mmengine.structures import BaseDataElement
 
 
+def label_vector(results: dict) -> torch.Tensor:
+    """Spread the labels of a record to (num_classes,): 1 present, 0 absent, -1 unknown."""
+    target = torch.zeros(results['num_classes'])
+    target[list(results.get('unknown_labels', ()))] = -1
+    target[list(results['gt_labels'])] = 1
+    return target
+
+
 @TRANSFORMS.register_module()
 class PackMultiLabelInputs(BaseTransform):
     """Pack an image and its labels for a multi-label model.
@@ -39,16 +47,9 @@ class PackMultiLabelInputs(BaseTransform):
             metainfo={key: results[key] for key in self.meta_keys if key in results}
         )
         if 'gt_labels' in results:
-            sample.gt_labels = self._spread(results)
+            sample.gt_labels = label_vector(results)
         inputs = torch.from_numpy(np.ascontiguousarray(img.transpose(2, 0, 1)))
         return dict(inputs=inputs, data_samples=sample)
-
-    @staticmethod
-    def _spread(results: dict) -> torch.Tensor:
-        target = torch.zeros(results['num_classes'])
-        target[list(results.get('unknown_labels', ()))] = -1
-        target[list(results['gt_labels'])] = 1
-        return target
 
     def __repr__(self) -> str:
         return f'{type(self).__name__}(meta_keys={self.meta_keys})'

@@ -10,6 +10,8 @@ from mmengine.registry import METRICS
 
 from ..thresholds import Thresholds, load_thresholds
 
+#: What mmpretrain's samples call the scores and the vector of targets.
+MMPRETRAIN_NAMES = dict(pred_scores='pred_score', gt_labels='gt_score')
 EmptyClasses = Literal['skip', 'zero']
 
 #: What the name of a class's AP begins with, after the metric's prefix.
@@ -200,7 +202,7 @@ class MultiLabelMetric(BaseMetric):
         self.class_scalars = class_scalars
 
     def process(self, data_batch: Any, data_samples: Sequence[dict]) -> None:
-        """Store ``pred_scores`` and ``gt_labels`` of a batch.
+        """Store ``pred_scores`` and ``gt_labels`` of a batch, or mmpretrain's names for these.
 
         Raises:
             ValueError: If a field is missing, or numbers of classes or targets do not fit.
@@ -208,11 +210,11 @@ class MultiLabelMetric(BaseMetric):
         for sample in data_samples:
             name = str(sample.get('img_path') or sample.get('img_id', 'an image'))
             fields = {}
-            for field in ('pred_scores', 'gt_labels'):
-                if field not in sample:
+            for field, other in MMPRETRAIN_NAMES.items():
+                if field not in sample and other not in sample:
                     raise ValueError(f'{name} has no {field}; {type(self).__name__} needs both '
                                      'pred_scores and gt_labels')
-                value = sample[field]
+                value = sample[field if field in sample else other]
                 fields[field] = np.asarray(value.cpu() if hasattr(value, 'cpu') else value)
             scores, targets = fields['pred_scores'], fields['gt_labels']
             if scores.shape != targets.shape:

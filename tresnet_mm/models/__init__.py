@@ -3,6 +3,7 @@
 from ..archs import ARCHS
 from . import losses
 from .heads import MLDecoderHead, MultiLabelLinearHead
+from .icnet_tresnet import ICNetTResNet
 from .multilabel_classifier import MultiLabelClassifier
 from .multilabel_tta import MultiLabelTTAModel
 from .multitask_detector import MultiTaskDetector
@@ -11,6 +12,7 @@ from .tresnet import TResNet
 
 __all__ = [
     'ARCHS',
+    'ICNetTResNet',
     'MLDecoderHead',
     'MultiLabelClassifier',
     'MultiLabelLinearHead',
