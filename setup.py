@@ -64,8 +64,10 @@ setup(
     extras_require={
         'mminstall': MM_INSTALL,
         **OPTIONAL,
-        'test': ['pytest', 'pytest-xdist[psutil]', 'hypothesis', *OPTIONAL['eval'],
-                 *OPTIONAL['onnx']],
+        'test': ['pytest', 'pytest-xdist[psutil]', 'hypothesis', 'selenium',
+                 *OPTIONAL['eval'], *OPTIONAL['log'], *OPTIONAL['onnx'], *OPTIONAL['web'],
+                 # what MIM needs, which is installed without its further dependencies
+                 'click', 'colorama', 'model-index', 'pandas', 'requests', 'rich', 'tabulate'],
         'docs': ['mkdocs-material', 'mkdocstrings[python]'],
         'dev': ['ruff', 'import-linter', 'mypy', 'types-defusedxml', 'pip-audit', 'pip-licenses',
                 'pre-commit'],

@@ -60,6 +60,7 @@ class Stack(NamedTuple):
     extras: str
     also: tuple[str, ...] = ()
     libraries: tuple[tuple[str, str], ...] = ()  # further mm libraries and their modules, for tests
+    mim: str = 'onedl-mim'
 
 
 STACKS = {
@@ -70,7 +71,8 @@ STACKS = {
                        ('mmengine', 'mmcv', 'mmdet'), 'test,onnx,eval', also=('torchvision',),
                        # The first two are for mmsegmentation, which does not ask for them.
                        libraries=(('ftfy', 'ftfy'), ('regex', 'regex'), ('mmsegmentation', 'mmseg'),
-                                  ('mmpretrain', 'mmpretrain'), ('onedl-mmrotate', 'mmrotate'))),
+                                  ('mmpretrain', 'mmpretrain'), ('onedl-mmrotate', 'mmrotate')),
+                       mim='openmim'),
 }  # fmt: skip
 
 
@@ -125,7 +127,11 @@ def build(venv: Path, demo: bool = False) -> None:
         for name, module in stack().libraries:
             install(venv, Step(module, pinned(name), f'import {module}'), constraints)
     pip(venv, 'tresnet_mm', 'install', '--no-build-isolation', '-c', constraints,
-        '-e', f'{ROOT}[{stack().extras}]')  # fmt: skip
+        '-e', str(ROOT) if demo else f'{ROOT}[{stack().extras}]')  # fmt: skip
+    if not demo:
+        # Its further dependencies download data sets, and want older packages than the tested ones.
+        mim = Step('mim', pinned(stack().mim), 'import mim', ('--no-deps',))
+        install(venv, mim, constraints)
     use_headless_opencv(venv)
     if not works(venv, 'import tresnet_mm, mmdet.models'):
         raise SetupError(f'the package does not import: {last_error(venv, "import tresnet_mm")}')

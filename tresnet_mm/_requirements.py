@@ -83,7 +83,10 @@ OPTIONAL = (
     Dependency('onnx', 'onnx', 'onnx', 'tresnet-mm export'),
     Dependency('onnxruntime', 'onnxruntime', 'onnx', 'checking and testing exported files'),
     Dependency('onnxscript', 'onnxscript', 'onnx', "tresnet-mm export with torch's new exporter"),
-    Dependency('gradio', 'gradio', 'web', 'tresnet-mm web', '5'),
+    Dependency('gradio', 'gradio', 'web', 'tresnet-mm web', '6.31'),
+    Dependency('tensorboard', 'tensorboard', 'log', 'tresnet-mm train --log tensorboard'),
+    Dependency('wandb', 'wandb', 'log', 'tresnet-mm train --log wandb'),
+    Dependency('mlflow', 'mlflow-skinny', 'log', 'tresnet-mm train --log mlflow'),
 )
 
 
