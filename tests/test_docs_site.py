@@ -13,9 +13,11 @@ from pathlib import Path
 
 import pytest
 
-from tests.browser import Browser, missing_programs
-
 PHONE = (390, 844)
+ARGUMENTS = (
+    '--headless', '--no-sandbox', '--disable-gpu', '--disable-quic', '--no-first-run',
+    '--disable-background-networking', '--disable-component-update', '--disable-sync',
+    '--hide-scrollbars')
 
 
 @pytest.fixture(scope='module')
@@ -90,33 +92,47 @@ def address(site):
 
 @pytest.fixture(scope='module')
 def browser(tmp_path_factory):
-    if missing := missing_programs():
+    webdriver = pytest.importorskip('selenium.webdriver')
+    programs = {name: shutil.which(name) for name in ('chromium', 'chromedriver')}
+    if missing := [name for name, path in programs.items() if path is None]:
         pytest.skip(f'needs the programs {", ".join(missing)}')
-    with Browser(tmp_path_factory.mktemp('profile')) as browser:
+    options = webdriver.ChromeOptions()
+    options.binary_location = programs['chromium']
+    for argument in (*ARGUMENTS, f'--user-data-dir={tmp_path_factory.mktemp("profile")}'):
+        options.add_argument(argument)
+    service = webdriver.ChromeService(programs['chromedriver'])
+    with webdriver.Chrome(options, service) as browser:
         yield browser
+
+
+def resize(browser, width: int, height: int) -> None:
+    """Lay pages out for a screen of this size, also below a window's smallest one."""
+    browser.execute_cdp_cmd('Emulation.setDeviceMetricsOverride', dict(
+        width=width, height=height, deviceScaleFactor=1, mobile=False))
 
 
 @pytest.mark.slow
 def test_the_search_finds_the_gammas(browser, address):
-    browser.resize(1280, 900)
-    browser.open(address)
-    browser.run("document.querySelector('label.md-search__icon').click()")
-    browser.type('input.md-search__input', 'gamma')
-    found = browser.wait_for(
-        "return [...document.querySelectorAll('.md-search-result__link')].map(a => a.href)")
+    wait = pytest.importorskip('selenium.webdriver.support.wait').WebDriverWait(browser, 30)
+    resize(browser, 1280, 900)
+    browser.get(address)
+    browser.find_element('css selector', 'input.md-search__input').send_keys('gamma')
+    found = wait.until(lambda _: browser.execute_script(
+        "return [...document.querySelectorAll('.md-search-result__link')].map(a => a.href)"))
     pages = [link.removeprefix(address).partition('?')[0] for link in found]
     assert any(page.startswith(('multilabel/', 'questions/')) for page in pages), pages
-    resources = browser.run("return performance.getEntriesByType('resource').map(e => e.name)")
+    resources = browser.execute_script(
+        "return performance.getEntriesByType('resource').map(e => e.name)")
     assert [name for name in resources if not name.startswith((address, 'data:', 'blob:'))] == []
 
 
 @pytest.mark.slow
 def test_no_page_is_wider_than_a_phone(browser, address, site):
-    browser.resize(*PHONE)
+    resize(browser, *PHONE)
     wide = {}
     for page in sorted(site.rglob('index.html')):
-        browser.open(address + page.parent.relative_to(site).as_posix())
-        width = browser.run('return document.documentElement.scrollWidth')
+        browser.get(address + page.parent.relative_to(site).as_posix())
+        width = browser.execute_script('return document.documentElement.scrollWidth')
         if width > PHONE[0]:
             wide[page.parent.name] = width
     assert wide == {}
