@@ -13,11 +13,6 @@ needs_compiler = pytest.mark.skipif(
 needs_half_on_cpu = pytest.mark.skipif(
     TORCH < (2, 4), reason='needs torch>=2.4: operations of the CPU in half precision')
 
-# Official mmengine looks for them beside the metadata of an editable install, not in the checkout.
-needs_configs_of_ours = pytest.mark.skipif(
-    not Path(get_installed_path('tresnet_mm'), '.mim/configs').is_dir(),
-    reason='needs a mmengine that finds tresnet_mm:: configs of an editable install')
-
 
 def needs_config(name: str) -> pytest.MarkDecorator:
     """Mark a test that loads a config which not every release of mmdet has."""

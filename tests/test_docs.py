@@ -14,7 +14,6 @@ from mmengine.registry import DefaultScope
 
 from tests.doc_blocks import NEEDS, RUN, SHOWN, Block, read_blocks, script, without_blocks
 from tests.doc_given import give
-from tests.lines import needs_configs_of_ours
 from tresnet_mm.checks.model_facts import build_model
 from tresnet_mm.commands import COMMANDS
 from tresnet_mm.commands.swap import child_config
@@ -42,14 +41,9 @@ def test_every_block_is_run_or_says_why_not(page):
     assert wrong == []
 
 
-def marks(*blocks: Block) -> list[pytest.MarkDecorator]:
-    return [needs_configs_of_ours] * any("'tresnet_mm::" in block.text for block in blocks)
-
-
 @pytest.mark.slow
 @pytest.mark.parametrize('page', [
-    pytest.param(page, marks=marks(*blocks)) for page, blocks in BLOCKS.items()
-    if any(block.is_run for block in blocks)])
+    page for page, blocks in BLOCKS.items() if any(block.is_run for block in blocks)])
 def test_the_page_can_be_followed(page, tmp_path):
     blocks = BLOCKS[page]
     for thing in {thing for block in blocks if not block.needs for thing in block.given}:
@@ -68,8 +62,7 @@ def test_the_page_can_be_followed(page, tmp_path):
 
 
 @pytest.mark.parametrize('block', [
-    pytest.param(block, id=f'{block.where} {block.file}', marks=marks(block))
-    for block in CONFIGS])
+    pytest.param(block, id=f'{block.where} {block.file}') for block in CONFIGS])
 def test_a_config_makes_a_model(block, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     for thing in block.given:
