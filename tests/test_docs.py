@@ -12,7 +12,7 @@ import pytest
 from mmengine.config import Config
 from mmengine.registry import DefaultScope
 
-from tests.doc_blocks import NEEDS, RUN, SHOWN, Block, read_blocks, script, without_blocks
+from tests.doc_blocks import NEEDS, RUN, SHOWN, read_blocks, script, without_blocks
 from tests.doc_given import give
 from tresnet_mm.checks.model_facts import build_model
 from tresnet_mm.commands import COMMANDS
