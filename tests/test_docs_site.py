@@ -13,11 +13,7 @@ from pathlib import Path
 
 import pytest
 
-PHONE = (390, 844)
-ARGUMENTS = (
-    '--headless', '--no-sandbox', '--disable-gpu', '--disable-quic', '--no-first-run',
-    '--disable-background-networking', '--disable-component-update', '--disable-sync',
-    '--hide-scrollbars')
+from tests.chromium import DESK, PHONE, resize, start_chromium
 
 
 @pytest.fixture(scope='module')
@@ -92,29 +88,14 @@ def address(site):
 
 @pytest.fixture(scope='module')
 def browser(tmp_path_factory):
-    webdriver = pytest.importorskip('selenium.webdriver')
-    programs = {name: shutil.which(name) for name in ('chromium', 'chromedriver')}
-    if missing := [name for name, path in programs.items() if path is None]:
-        pytest.skip(f'needs the programs {", ".join(missing)}')
-    options = webdriver.ChromeOptions()
-    options.binary_location = programs['chromium']
-    for argument in (*ARGUMENTS, f'--user-data-dir={tmp_path_factory.mktemp("profile")}'):
-        options.add_argument(argument)
-    service = webdriver.ChromeService(programs['chromedriver'])
-    with webdriver.Chrome(options, service) as browser:
+    with start_chromium(tmp_path_factory.mktemp('profile')) as browser:
         yield browser
-
-
-def resize(browser, width: int, height: int) -> None:
-    """Lay pages out for a screen of this size, also below a window's smallest one."""
-    browser.execute_cdp_cmd('Emulation.setDeviceMetricsOverride', dict(
-        width=width, height=height, deviceScaleFactor=1, mobile=False))
 
 
 @pytest.mark.slow
 def test_the_search_finds_the_gammas(browser, address):
     wait = pytest.importorskip('selenium.webdriver.support.wait').WebDriverWait(browser, 30)
-    resize(browser, 1280, 900)
+    resize(browser, *DESK)
     browser.get(address)
     browser.find_element('css selector', 'input.md-search__input').send_keys('gamma')
     found = wait.until(lambda _: browser.execute_script(

@@ -3,7 +3,6 @@
 import json
 import os
 import re
-import shutil
 import signal
 import subprocess
 import sys
@@ -14,38 +13,18 @@ import cv2
 import numpy as np
 import pytest
 
+from tests.chromium import DESK, PHONE, resize, start_chromium
 from tresnet_mm.inference import Inferencer
 from tresnet_mm.web.web_model import WebModel
 
 PATIENCE = 120  # seconds for a step of a busy machine
-FLAGS = ['--headless', '--no-sandbox', '--disable-gpu', '--disable-quic', '--no-first-run',
-         '--disable-background-networking', '--disable-component-update', '--disable-sync',
-         '--disable-dev-shm-usage']
-PHONE, DESK = 390, 1280
-
-
-def program(*names: str) -> str:
-    """The first of some programs that is there; skips the test where there is none."""
-    found = next(filter(None, map(shutil.which, names)), None)
-    return found or pytest.skip(f'no {" or ".join(names)} on the PATH')
 
 
 class Browser:
     """Chromium, with what a visitor of the page does."""
 
     def __init__(self, folder: Path) -> None:
-        webdriver = pytest.importorskip('selenium.webdriver')
-        options = webdriver.ChromeOptions()
-        options.binary_location = program('chromium', 'chromium-browser', 'google-chrome')
-        for flag in [*FLAGS, f'--user-data-dir={folder / "profile"}']:
-            options.add_argument(flag)
-        options.set_capability('goog:loggingPrefs', dict(performance='ALL', browser='ALL'))
-        self.driver = webdriver.Chrome(
-            options=options, service=webdriver.ChromeService(program('chromedriver')))
-
-    def width(self, pixels: int) -> None:
-        self.driver.execute_cdp_cmd('Emulation.setDeviceMetricsOverride', dict(
-            width=pixels, height=1000, deviceScaleFactor=1, mobile=pixels == PHONE))
+        self.driver = start_chromium(folder / 'profile', performance='ALL', browser='ALL')
 
     def all(self, selector: str) -> list:
         return self.driver.find_elements('css selector', selector)
@@ -91,11 +70,10 @@ class Browser:
     def photograph(self, file: Path) -> None:
         """The whole page, to its end, in a PNG."""
         height = self.driver.execute_script('return document.documentElement.scrollHeight')
-        width = self.driver.execute_script('return window.innerWidth')
-        self.driver.execute_cdp_cmd('Emulation.setDeviceMetricsOverride', dict(
-            width=width, height=height, deviceScaleFactor=1, mobile=width == PHONE))
+        screen = self.driver.execute_script('return [window.innerWidth, window.innerHeight]')
+        resize(self.driver, screen[0], height)
         self.driver.save_screenshot(str(file))
-        self.width(width)
+        resize(self.driver, *screen)
 
     def hosts(self) -> set[str]:
         """The hosts that the page asked anything."""
@@ -154,7 +132,7 @@ def test_a_visit(browser, address, shapes, shapes_checkpoint, bad_files,
     inferencer = Inferencer(shapes_checkpoint, device='cpu', show_progress=False)
     model = WebModel('shapes', inferencer, 20_000)
     photos = sorted((shapes / 'val').iterdir())[:3]
-    browser.width(DESK)
+    resize(browser.driver, *DESK)
     browser.driver.get(address)
 
     # several images, and files that are none
@@ -210,9 +188,9 @@ def test_a_visit(browser, address, shapes, shapes_checkpoint, bad_files,
     browser.wait(lambda: not any(x.is_displayed() for x in browser.all('#map-class')), 'maps')
 
     # on a phone
-    browser.width(PHONE)
+    resize(browser.driver, *PHONE)
     assert browser.driver.execute_script(
-        'return document.documentElement.scrollWidth') <= PHONE, 'nothing is beside the screen'
+        'return document.documentElement.scrollWidth') <= PHONE[0], 'nothing is beside the screen'
     browser.photograph(tmp_path / 'phone.png')
 
     # nothing from elsewhere, nor asked for
