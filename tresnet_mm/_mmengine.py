@@ -23,6 +23,7 @@ from mmengine.fileio.handlers import YamlHandler
 from mmengine.infer.infer import BaseInferencer
 from mmengine.registry import HOOKS
 from mmengine.runner.checkpoint import CheckpointLoader
+from mmengine.utils import get_installed_path
 from torch import nn
 
 from .checkpoint import SCHEMES, load_from_tresnet_mm
@@ -50,12 +51,9 @@ def _package_and_config(cfg_path: str) -> tuple[str, str]:
 for _module in (mmengine.config.utils, mmengine.config.config, mmengine.hub.hub):
     _module._get_package_and_cfg_path = _package_and_config
 
-_get_installed_path = mmengine.config.config.get_installed_path
-
-
-@functools.wraps(_get_installed_path)
+@functools.wraps(get_installed_path)
 def _installed_path(package: str) -> str:
-    return str(Path(__file__).parent) if package == 'tresnet_mm' else _get_installed_path(package)
+    return str(Path(__file__).parent) if package == 'tresnet_mm' else get_installed_path(package)
 
 
 # mmengine 0.10 looks for a package beside its metadata, where an editable install has none. Left

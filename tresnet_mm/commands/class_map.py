@@ -5,7 +5,7 @@ read them.
 
 Examples:
     tresnet-mm class-map IMAGE multilabel_tresnet_l_448 CHECKPOINT --classes cat dog
-    tresnet-mm class-map FOLDER multilabel_tresnet_l_448 CHECKPOINT --out-dir maps
+    tresnet-mm class-map FOLDER published.safetensors --out-dir maps
 """
 from __future__ import annotations
 
@@ -17,13 +17,14 @@ from pathlib import Path
 import mmcv
 import numpy as np
 from mmcv.image import bgr2rgb, gray2rgb
-from mmengine.config import DictAction
+from mmengine.config import Config, DictAction
 from mmengine.dataset import pseudo_collate
 
 from ..inference import Inferencer, list_images
 from ..visualization import ClassMaps, add_caption, class_maps, draw_heat
 from . import launch
 from .command_line import command, make_parser
+from .predict import add_model_arguments
 
 #: Pixels, of the image and of the map beside it.
 _SMALLEST_WIDTH, _LARGEST_WIDTH = 320, 1024
@@ -33,8 +34,7 @@ def parse_args(argv: Sequence[str] | None = None) -> argparse.Namespace:
     """The command line."""
     parser = make_parser('class-map', __doc__)
     parser.add_argument('image', help='image file, folder, pattern or URL')
-    parser.add_argument('config', help=f'{launch.CONFIG_HELP}; of a model with an image-level head')
-    parser.add_argument('checkpoint', help='checkpoint file or URL')
+    add_model_arguments(parser)
     parser.add_argument('--classes', nargs='+', metavar='NAME',
                         help='class names or numbers (default: the three of highest score)')
     parser.add_argument('--out-dir', type=Path, default=Path('class_maps'),
@@ -82,16 +82,26 @@ def draw(image: np.ndarray, maps: ClassMaps, number: int, name: str) -> np.ndarr
                        max(13, image.shape[1] // 60))
 
 
+def _model(args: argparse.Namespace) -> Config | str:
+    """The config with the changes to it, or what is a model without one."""
+    if args.weights is None:
+        if args.cfg_options:
+            raise ValueError('--cfg-options change a config, and no config was given')
+        return args.model
+    args.config = args.model
+    return launch.load_config(args)
+
+
 @command('class-map')
 def main(argv: Sequence[str] | None = None) -> None:
     """Compute and draw."""
     args = parse_args(argv)
     images = list_images(args.image)
-    inferencer = Inferencer(launch.load_config(args), args.checkpoint)
+    inferencer = Inferencer(_model(args), args.weights)
     model, names = inferencer.model, inferencer.classes
     if not hasattr(getattr(model, 'head', None), 'class_maps'):
         raise ValueError(
-            f'{args.config} has a {type(model).__name__}, which has no image-level head: class '
+            f'{args.model} has a {type(model).__name__}, which has no image-level head: class '
             'maps are of MultiLabelClassifier and MultiTaskDetector')
     wanted = find_classes(args.classes, names) if args.classes else None
     args.out_dir.mkdir(parents=True, exist_ok=True)
