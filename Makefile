@@ -10,13 +10,14 @@ CASES ?= 100000
 # One worker a core with one thread each: the suite is many small computations.
 WORKERS ?= logical
 
-.PHONY: help env env-demo demo demo-multilabel test packages fuzz lint audit licences clean
+.PHONY: help env env-demo demo demo-multilabel test docs packages fuzz lint audit licences clean
 
 help:
 	@echo 'make demo             train and evaluate a detector on synthetic images, with pictures'
 	@echo 'make demo ARCH=m      the same with the full-size backbone'
 	@echo 'make demo-multilabel  the same for image labels'
 	@echo 'make test             the test suite'
+	@echo 'make docs             the pages of docs/ as a site in site/, warnings as errors'
 	@echo 'make packages         builds sdist and wheel, and uses them in empty environments'
 	@echo 'make fuzz             CASES=100000 mutated files against the readers'
 	@echo 'make lint             ruff, what may import what, types'
@@ -43,6 +44,9 @@ test: env
 	OMP_NUM_THREADS=1 OMP_WAIT_POLICY=PASSIVE $(BIN)/python -m pytest -n $(WORKERS) --maxprocesses 8 \
 		--dist worksteal $(PYTEST)
 
+docs: env
+	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict
+
 packages: env
 	OMP_NUM_THREADS=1 $(BIN)/python .dev_scripts/check_packages.py
 
@@ -61,5 +65,5 @@ licences: env
 	$(BIN)/python .dev_scripts/licences.py docs/licences.md
 
 clean:
-	rm -rf build dist *.egg-info .pytest_cache .ruff_cache .mypy_cache .import_linter_cache .hypothesis
+	rm -rf build dist site *.egg-info .pytest_cache .ruff_cache .mypy_cache .import_linter_cache .hypothesis
 	find . -name __pycache__ -not -path './.venv*' -prune -exec rm -rf {} +

@@ -62,6 +62,8 @@ def main() -> int:
         for package in (wheel, sdist):
             use(package, folder / f'venv-{package.suffix[1:]}', links)
             print(f'{package.name} installs and works in an empty environment', flush=True)
+        follow('docs/get_started.md', folder / f'venv-{wheel.suffix[1:]}')
+        print(f'docs/get_started.md can be followed with {wheel.name}', flush=True)
     return 0
 
 
@@ -121,6 +123,14 @@ def use(package: Path, venv: Path, links: Path) -> None:
     expect("type='TResNet'", run(command, 'print-config', 'fcos_tresnet_m', cwd=elsewhere))
     run(python, '-c', CODE, cwd=elsewhere)
     expect('"ok": true', run(command, 'doctor', '--json', cwd=elsewhere))
+
+
+def follow(page: str, venv: Path) -> None:
+    """Does what a page tells its reader to type, in an empty folder."""
+    script = run(sys.executable, ROOT / 'tests/doc_blocks.py', ROOT / page)
+    reader = venv / 'reader'
+    reader.mkdir()
+    run('env', f'PATH={venv / "bin"}:{os.environ["PATH"]}', 'bash', '-c', script, cwd=reader)
 
 
 def expect(part: str, text: str) -> None:

@@ -65,8 +65,8 @@ class Stack(NamedTuple):
 
 STACKS = {
     'onedl': Stack('.venv', 'constraints.txt',
-                   ('onedl-mmengine', 'onedl-mmcv', 'onedl-mmdetection'), 'test,dev,onnx,eval',
-                   libraries=(('onedl-mmsegmentation', 'mmseg'),)),
+                   ('onedl-mmengine', 'onedl-mmcv', 'onedl-mmdetection'),
+                   'test,dev,docs,onnx,eval', libraries=(('onedl-mmsegmentation', 'mmseg'),)),
     'openmmlab': Stack('.venv-openmmlab', 'constraints-openmmlab.txt',
                        ('mmengine', 'mmcv', 'mmdet'), 'test,onnx,eval', also=('torchvision',),
                        # The first two are for mmsegmentation, which does not ask for them.

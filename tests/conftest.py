@@ -72,13 +72,18 @@ def wheel(repo_root, tmp_path_factory) -> Path:
 
 @pytest.fixture(autouse=True)
 def _scope():
-    """What a test builds in mmdet's scope, or in mmengine's, sets no default for the next."""
+    """What a test builds in mmdet's scope, or draws with, is no default for the next."""
     from mmengine.registry import DefaultScope
+    from mmengine.visualization import Visualizer
 
-    before = dict(DefaultScope._instance_dict)
+    def kinds(base: type) -> list[type]:  # each has a table of its own
+        return [base, *(kind for child in base.__subclasses__() for kind in kinds(child))]
+
+    before = {kind: dict(kind._instance_dict) for kind in (DefaultScope, *kinds(Visualizer))}
     yield
-    DefaultScope._instance_dict.clear()
-    DefaultScope._instance_dict.update(before)
+    for kind in (DefaultScope, *kinds(Visualizer)):
+        kind._instance_dict.clear()
+        kind._instance_dict.update(before.get(kind, {}))
 
 
 @pytest.fixture(autouse=True)

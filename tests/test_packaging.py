@@ -130,12 +130,12 @@ def test_console_command_trains_and_tests(console, tmp_path):
     assert len(list((tmp_path / 'out').glob('*/*'))) == 8
 
 
-@pytest.mark.parametrize(('title', 'expected'), [
-    ('TResNet in your config', 'ATSS ATSSHead TResNet 80 CocoDataset'),
-    ('Own data', 'FCOS FCOSHead TResNet 2 CheckedCocoDataset'),
+@pytest.mark.parametrize(('page', 'title', 'expected'), [
+    ('README.md', 'TResNet in your config', 'ATSS ATSSHead TResNet 80 CocoDataset'),
+    ('docs/data.md', 'Your own', 'FCOS FCOSHead TResNet 2 CheckedCocoDataset'),
 ])  # fmt: skip
-def test_configs_of_the_readme_can_be_used(title, expected, elsewhere, repo_root, tmp_path):
-    section = (repo_root / 'README.md').read_text().split(f'## {title}')[1]
+def test_configs_of_the_pages_can_be_used(page, title, expected, elsewhere, repo_root, tmp_path):
+    section = (repo_root / page).read_text().split(f'## {title}')[1]
     (tmp_path / 'mine.py').write_text(section.split('```python\n')[1].split('```')[0])
     out = elsewhere(
         "from mmengine import Config; c = Config.fromfile('mine.py'); m = c.model\n"

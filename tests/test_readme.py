@@ -1,4 +1,4 @@
-"""What README tells the reader to type: its installation, commands and configs."""
+"""What README alone has to keep: its length, its installation, its table (see test_docs.py)."""
 
 import re
 import shlex
@@ -11,8 +11,8 @@ from pathlib import Path
 import pytest
 from packaging.requirements import Requirement
 
+from tests.doc_blocks import read_blocks
 from tresnet_mm._requirements import REQUIREMENTS
-from tresnet_mm.commands import COMMANDS
 from tresnet_mm.config_files import shipped_configs
 
 
@@ -21,25 +21,21 @@ def readme(repo_root) -> str:
     return (repo_root / 'README.md').read_text()
 
 
-def blocks(text: str, language: str) -> list[str]:
-    """The fenced blocks of a language."""
-    return re.findall(rf'```{language}\n(.*?)```', text, re.DOTALL)
-
-
-def installation(text: str) -> list[list[str]]:
+@pytest.fixture(scope='module')
+def installation(repo_root) -> list[list[str]]:
     """The lines of the manual installation, each split as a shell splits it."""
-    (block,) = (block for block in blocks(text, 'sh') if 'onedl-mmcv' in block)
-    return [shlex.split(line, comments=True) for line in block.splitlines()]
+    (block,) = (block for block in read_blocks(repo_root / 'README.md')
+                if block.language == 'sh' and 'onedl-mmcv' in block.text)
+    return [shlex.split(line, comments=True) for line in block.text.splitlines()]
 
 
 def test_it_is_short(readme):
     assert len(readme.split()) <= 900
 
 
-def test_the_installation_has_everything_in_its_order(readme):
-    lines = installation(readme)
-    assert all(line[:2] == ['pip', 'install'] for line in lines)
-    tools, *packages, ours = lines
+def test_the_installation_has_everything_in_its_order(installation):
+    assert all(line[:2] == ['pip', 'install'] for line in installation)
+    tools, *packages, ours = installation
     # A venv of Python 3.11 has setuptools 65, which refuses the licence field of our setup.py, and
     # no packaging, which torch's extension builder imports.
     assert {'setuptools>=80', 'wheel', 'packaging', 'ninja'} <= set(tools)
@@ -75,29 +71,13 @@ def fresh_python(tmp_path) -> Path:
 
 
 @pytest.mark.slow
-def test_the_installation_can_be_followed(readme, repo_root, fresh_python):
+def test_the_installation_can_be_followed(installation, repo_root, fresh_python):
     """Up to the compilation: the first line is done, the others are resolved and prepared."""
-    for number, line in enumerate(installation(readme)):
+    for number, line in enumerate(installation):
         options = ['--dry-run'] if number else []
         done = subprocess.run(
             [fresh_python, '-m', *line, *options], cwd=repo_root, capture_output=True, text=True)
         assert done.returncode == 0, (done.stdout + done.stderr)[-3000:]
-
-
-@pytest.mark.parametrize('page', ['README.md', 'CONTRIBUTING.md', *(
-    f'docs/{name}.md' for name in ('archs', 'evidence', 'scale', 'speed', 'swap_report'))])
-def test_commands_files_and_links_are_there(page, repo_root):
-    text = (repo_root / page).read_text()
-    commands = set(re.findall(r'tresnet-mm ([a-z]+(?:-[a-z]+)*)', text))
-    assert commands <= set(COMMANDS)
-    files = set(re.findall(r'(?:tools|configs|benchmarks|tests|\.dev_scripts)/[\w/.-]*\w', text))
-    assert [file for file in files if not (repo_root / file).exists()] == []
-    modules = set(re.findall(r'python -m (benchmarks[\w.]*)', text))
-    assert [name for name in modules
-            if not (repo_root / f'{name.replace(".", "/")}.py').is_file()
-            and not (repo_root / name.replace('.', '/') / '__main__.py').is_file()] == []
-    links = set(re.findall(r'\]\(([^)#:]+)\)', text))
-    assert [link for link in links if not ((repo_root / page).parent / link).exists()] == []
 
 
 def test_the_tables_configs_are_shipped(readme):

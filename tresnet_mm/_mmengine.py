@@ -50,6 +50,19 @@ def _package_and_config(cfg_path: str) -> tuple[str, str]:
 for _module in (mmengine.config.utils, mmengine.config.config, mmengine.hub.hub):
     _module._get_package_and_cfg_path = _package_and_config
 
+_get_installed_path = mmengine.config.config.get_installed_path
+
+
+@functools.wraps(_get_installed_path)
+def _installed_path(package: str) -> str:
+    return str(Path(__file__).parent) if package == 'tresnet_mm' else _get_installed_path(package)
+
+
+# mmengine 0.10 looks for a package beside its metadata, where an editable install has none. Left
+# out: ``tresnet_mm::...`` is found of an installed wheel alone.
+for _module in (mmengine.config.config, mmengine.hub.hub):
+    _module.get_installed_path = _installed_path
+
 # `mmengine.hub.get_model` asks the package for this module and this function. Importing the package
 # registers everything, so that nothing is left for it to do. Left out: get_model fails.
 _utils = types.ModuleType('tresnet_mm.utils', "What mmengine's hub asks a package for.")

@@ -15,7 +15,7 @@ def type_name(kind: Any) -> str:
         kind: A name, with or without a registry's scope or a module before it, or, in mmengine's
             pure-Python configs, a class or function. None gives the empty string.
 
-    Example:
+    Examples:
         >>> from collections import OrderedDict
         >>> type_name('mmdet.ResNet'), type_name(OrderedDict), type_name(None)
         ('ResNet', 'OrderedDict', '')
@@ -33,7 +33,7 @@ def parts(node: Any, key: str = '') -> Iterator[tuple[str, Any]]:
         node: A dict, list or tuple of a config; of anything else there are no parts.
         key: Where ``node`` is in the config.
 
-    Example:
+    Examples:
         >>> [key for key, _ in parts(dict(neck=[dict(type='FPN')]), 'model')]
         ['model', 'model.neck.0']
     """

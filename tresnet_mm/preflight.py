@@ -35,7 +35,7 @@ def preflight(cfg: Config, checkpoint: str | None = None,
     Raises:
         ValueError: If ``task`` is neither.
 
-    Example:
+    Examples:
         >>> from mmengine.config import Config
         >>> import tresnet_mm
         >>> cfg = Config(dict(model=dict(

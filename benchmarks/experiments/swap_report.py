@@ -45,7 +45,10 @@ One config of each of {folders} that has a ResNet, with that ResNet and swapped:
 whether the model is built, computes its losses with backward, and predicts, on the CPU with random
 images and weights. Made by
 
-    python -m benchmarks.experiments.swap_report{option} --archs {archs} --out docs/{page}
+<!-- needs: minutes -->
+```sh
+python -m benchmarks.experiments.swap_report{option} --archs {archs} --out docs/{page}
+```
 
 with {versions}.
 """

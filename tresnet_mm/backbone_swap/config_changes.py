@@ -17,7 +17,7 @@ def changes(old: dict[str, Any], new: dict[str, Any]) -> dict[str, Any]:
 
     Lists are given whole, since configs do not merge within them.
 
-    Example:
+    Examples:
         >>> changes(dict(a=1, b=dict(c=2, d=3)), dict(a=1, b=dict(c=2, d=4)))
         {'b': {'d': 4}}
         >>> changes(dict(b=dict(c=2)), dict(b=dict(e=5)))

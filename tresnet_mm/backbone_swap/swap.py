@@ -57,7 +57,7 @@ def swap_backbone(cfg: Config, arch: str = 'm') -> Config:
         ValueError: If the config has no backbone, or one that is no ResNet, if the arch is
             unknown, or if it does not say which of the features a module reads.
 
-    Example:
+    Examples:
         >>> from mmengine.config import Config
         >>> cfg = Config(dict(model=dict(
         ...     backbone=dict(type='ResNet', depth=50, out_indices=(1, 2, 3)),

@@ -26,7 +26,7 @@ def parse_config(text: str, strict: bool = True) -> dict[str, Any]:
         ValueError: If there is anything in it but assignments of plain values, ``dict(...)`` and
             the like; the message names the line.
 
-    Example:
+    Examples:
         >>> parse_config("train_cfg = dict(max_epochs=3)\nx = open('file')", strict=False)
         {'train_cfg': {'max_epochs': 3}}
     """

@@ -72,7 +72,7 @@ def convert(checkpoint: Mapping[str, Any], norm: str | None = 'InPlaceABN',
         ValueError: If it is no TResNet's, if a key is missing or unknown, a value of the wrong
             shape or type or not finite, or if the arch is not ``arch``; the message names all.
 
-    Example:
+    Examples:
         >>> from tresnet_mm.checkpoint import convert
         >>> from tresnet_mm.models import TResNet
         >>> converted = convert({'state_dict': TResNet('s').state_dict()}, norm='BN')

@@ -29,7 +29,7 @@ class CheckedCocoDataset(ImageDataset, CocoDataset):
     and entry named.
 
     Raises:
-        ValueError: As :func:`~tresnet_mm.datasets.annotations.read_coco`; an image lacks its size,
+        ValueError: As `read_coco`; an image lacks its size,
             an annotation its box or area; a segmentation is not of COCO's form, where masks are
             learnt; a class is not in the file; a file name leaves the image folder; no image, or
             no object to learn, is left.

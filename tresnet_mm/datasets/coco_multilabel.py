@@ -21,10 +21,10 @@ class CocoMultiLabel(MultiLabelDataset):
         ann_file: Instance file, for example ``annotations/instances_train2014.json``.
         metainfo: ``dict(classes=...)`` keeps only these categories, in this order.
         data_prefix: ``dict(img='train2014/')``, the folder that ``file_name`` is relative to.
-        **kwargs: Arguments of :class:`MultiLabelDataset`.
+        **kwargs: Arguments of `MultiLabelDataset`.
 
     Raises:
-        ValueError: As :func:`~tresnet_mm.datasets.annotations.read_coco`; an annotation's category
+        ValueError: As `read_coco`; an annotation's category
             or image is not in the file; a wanted class is not; a file name leaves the folder.
     """
 

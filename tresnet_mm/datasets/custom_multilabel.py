@@ -30,7 +30,7 @@ class CustomMultiLabel(MultiLabelDataset):
         ann_file: The file.
         label_separator: What separates names in the CSV column ``labels``.
         keep_empty: Keep images without a label (default: they are negatives of every class).
-        **kwargs: Arguments of :class:`MultiLabelDataset`.
+        **kwargs: Arguments of `MultiLabelDataset`.
 
     Raises:
         ValueError: With file and line: wrong form, unknown class name, image listed twice, a file

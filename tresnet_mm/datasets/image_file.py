@@ -69,7 +69,7 @@ def read_image_size(path: str, backend_args: Mapping | None = None,
     """The (width, height) in an image file's header, before any EXIF turning.
 
     Raises:
-        FileNotFoundError, ValueError: As :func:`read_image_bytes`.
+        FileNotFoundError, ValueError: As `read_image_bytes`.
     """
     if not is_local(path, backend_args):
         return read_image_bytes(path, backend_args, max_pixels)[1]

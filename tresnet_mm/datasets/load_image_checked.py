@@ -17,7 +17,7 @@ class LoadImageChecked(LoadImageFromFile):
 
     An image is looked at before it is decoded: only ordinary files are opened, and a size beyond
     ``max_pixels`` is refused by the header alone. Truncated files are refused, not filled with
-    grey. The rules of decoding are those of :mod:`tresnet_mm.datasets.image_file`, the same for
+    grey. The rules of decoding are those of `image_file`, the same for
     both decoders.
 
     Where the record has ``width`` and ``height``, as those with boxes do, the image has to have
@@ -30,7 +30,7 @@ class LoadImageChecked(LoadImageFromFile):
         imdecode_backend: ``pillow``, ``cv2`` or another decoder of mmcv's. Detection configs take
             OpenCV, as all of mmdet; multi-label ones Pillow, as the published weights were trained.
         max_pixels: The largest image, in pixels; by default Pillow's limit for decompression bombs.
-        **kwargs: Arguments of :class:`mmcv.transforms.LoadImageFromFile`.
+        **kwargs: Arguments of mmcv's ``LoadImageFromFile``.
 
     Raises:
         FileNotFoundError: The image file does not exist.

@@ -15,7 +15,7 @@ def mixup_collate(data_batch: Sequence[dict], alpha: float = 0.2, prob: float = 
     Set in a config by ``train_dataloader = dict(collate_fn=dict(type='mixup_collate'))``.
 
     Args:
-        data_batch: What :class:`PackMultiLabelInputs` gave: ``inputs`` uint8 (C, H, W), all of
+        data_batch: What `PackMultiLabelInputs` gave: ``inputs`` uint8 (C, H, W), all of
             one size, and ``data_samples`` with ``gt_labels`` (num_classes,).
         alpha: Both parameters of the beta distribution that the weight is drawn from.
         prob: How often a batch is mixed.

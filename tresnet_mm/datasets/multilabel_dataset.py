@@ -15,7 +15,7 @@ class MultiLabelDataset(ImageDataset):
     packing transform spreads them to a vector. Records are kept pickled in one array
     (``serialize_data``, on by default), which loader processes share instead of copying.
 
-    Sub-classes implement ``load_data_list`` and call :meth:`_record` and :meth:`_select`.
+    Sub-classes implement ``load_data_list`` and call `_record` and `_select`.
 
     Args:
         ann_file: Annotation file, relative to ``data_root`` or absolute.
@@ -26,8 +26,8 @@ class MultiLabelDataset(ImageDataset):
         keep_empty: Keep images that have no label. Unlike mmdet's ``filter_empty_gt`` this holds
             in training and in testing alike.
         backend_args: Arguments of mmengine's file backend for the annotation file.
-        **kwargs: Arguments of :class:`ImageDataset` (``allow_outside``) and of
-            :class:`mmengine.dataset.BaseDataset`.
+        **kwargs: Arguments of `ImageDataset` (``allow_outside``) and of
+            `BaseDataset`.
     """
 
     def __init__(
@@ -70,7 +70,7 @@ class MultiLabelDataset(ImageDataset):
         return self.get_data_info(idx)['gt_labels']
 
     def _set_classes(self, classes: Sequence[str]) -> dict[str, int]:
-        """Use ``classes``; returns the index of each. Raises as :func:`check_classes`."""
+        """Use ``classes``; returns the index of each. Raises as `check_classes`."""
         self._metainfo['classes'] = check_classes(classes, self.ann_file)
         return {name: i for i, name in enumerate(classes)}
 

@@ -97,7 +97,7 @@ def make_shapes(root: str | Path, spec: ShapesSpec = SHAPES_SET) -> bool:
 
     The set is drawn into a folder beside ``root`` and renamed when it is whole, so an interrupted
     run leaves nothing under ``root``; processes that ask for the same set wait for each other. Its
-    layout is COCO's::
+    layout is COCO's:
 
         root/annotations/instances_{train,val}.json    root/{train,val}/000001.jpg
 

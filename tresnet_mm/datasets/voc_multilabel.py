@@ -23,12 +23,12 @@ class VOCMultiLabel(MultiLabelDataset):
 
     Args:
         ann_file: List of image names, for example ``ImageSets/Main/trainval.txt``; what a line may
-            be is said at :func:`~tresnet_mm.datasets.annotations.read_voc_list`.
-        data_root: Folder of one year, for example ``data/VOCdevkit/VOC2007/``.
+            be is said at `read_voc_list`.
         data_prefix: Folders of images (``img``) and of XML files (``ann``).
         difficult: ``positive``, ``unknown`` or ``negative``, for any mode; None for the above.
         img_suffix: Suffix of the image files.
-        **kwargs: Arguments of :class:`MultiLabelDataset`.
+        **kwargs: Arguments of `MultiLabelDataset`; ``data_root`` is the folder of one year, for
+            example ``data/VOCdevkit/VOC2007/``.
 
     Raises:
         ValueError: An XML file cannot be parsed or declares entities, has a class that is not in

@@ -65,7 +65,7 @@ def fuse(model: nn.Module, inplace: bool = False) -> nn.Module:
         The folded model. Its attribute ``fuse_report`` (`FuseReport`) says what was done, which is
         logged too.
 
-    Example:
+    Examples:
         >>> import torch
         >>> from tresnet_mm import fuse
         >>> from tresnet_mm.models import TResNet

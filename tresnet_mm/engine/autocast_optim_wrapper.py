@@ -18,10 +18,7 @@ class AutocastOptimWrapper(OptimWrapper):
     """``OptimWrapper`` whose forward runs under autocast in bfloat16, on any device.
 
     bfloat16 has float32's range, so that gradients need no scaling. Unlike mmengine's
-    ``AmpOptimWrapper`` it works on the CPU too.
-
-    Args:
-        **kwargs: Arguments of ``OptimWrapper``.
+    ``AmpOptimWrapper`` it works on the CPU too. Takes the arguments of ``OptimWrapper``.
     """
 
     @contextmanager

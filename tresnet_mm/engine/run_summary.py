@@ -7,7 +7,6 @@ from collections.abc import Iterable, Sequence
 from typing import Any
 
 import torch
-from mmdet.models.detectors import BaseDetector
 from mmengine.dist import get_world_size
 from mmengine.hooks import EMAHook
 from mmengine.model import is_model_wrapper
@@ -53,6 +52,8 @@ def as_block(title: str, facts: Iterable[Fact]) -> str:
 
 def task_name(model: nn.Module) -> str:
     """What a model learns, with the name of its class."""
+    from mmdet.models.detectors import BaseDetector  # which takes seconds
+
     tasks = ((MultiTaskDetector, 'detection and multi-label'),
              (MultiLabelClassifier, 'multi-label'), (BaseDetector, 'detection'))
     task = next((task for kind, task in tasks if isinstance(model, kind)), 'training')

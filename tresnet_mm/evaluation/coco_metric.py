@@ -83,7 +83,7 @@ class CheckedCocoMetric(_CheckedCoco, CocoMetric):
 
     The same numbers for a sound file. Labels stand for ``dataset_meta['classes']`` whatever the
     order of the file's categories; ids may be of any kind; a missing ``iscrowd`` is 0; the file is
-    refused when it is opened, before anything trains. See :class:`RenumberedCOCO`.
+    refused when it is opened, before anything trains. See `RenumberedCOCO`.
 
     Args:
         ann_file: The annotation file, or None to take the data set's own annotations.
@@ -93,11 +93,11 @@ class CheckedCocoMetric(_CheckedCoco, CocoMetric):
         **kwargs: As of ``CocoMetric``.
 
     Raises:
-        ValueError: As :func:`~tresnet_mm.datasets.annotations.read_coco` and
-            :class:`RenumberedCOCO`.
+        ValueError: As `read_coco` and
+            `RenumberedCOCO`.
     """
 
 
 @METRICS.register_module()
 class CheckedFasterCocoMetric(_CheckedCoco, FasterCocoMetric):
-    """OneDL mmdet's ``FasterCocoMetric``, changed as :class:`CheckedCocoMetric`."""
+    """OneDL mmdet's ``FasterCocoMetric``, changed as `CheckedCocoMetric`."""

@@ -105,7 +105,7 @@ def multilabel_scores(scores: np.ndarray, targets: np.ndarray, thresholds: Thres
     Raises:
         ValueError: If shapes differ, scores are NaN, or targets are other than 1, 0 and -1.
 
-    Example:
+    Examples:
         >>> import numpy as np
         >>> from tresnet_mm.evaluation import multilabel_scores
         >>> scores = np.array([[0.9, 0.2], [0.3, 0.6], [0.8, 0.1]])
@@ -173,7 +173,7 @@ class MultiLabelMetric(BaseMetric):
         prefix: See ``BaseMetric``.
         collect_dir: See ``BaseMetric``.
 
-    Example:
+    Examples:
         >>> import torch
         >>> from tresnet_mm.evaluation import MultiLabelMetric
         >>> metric = MultiLabelMetric(classwise=False, top_k=None)

@@ -17,7 +17,7 @@ class RenumberedCOCO(COCO):
     pycocotools takes an annotation id of 0 for "not matched", sorts category ids, and compares
     image ids as numbers; faster-coco-eval takes only integers that a double can hold. With new ids,
     in the order of the file's images and of the model's classes, the numbers do not depend on them.
-    Predictions name the file's own ids; :meth:`loadRes` translates them.
+    Predictions name the file's own ids; `loadRes` translates them.
 
     A missing ``iscrowd`` is 0. An object marked ``ignore`` counts as a crowd: finding it is neither
     right nor wrong, as training leaves it out.

@@ -67,7 +67,7 @@ class Inferencer(BaseInferencer):
         ValueError: The config cannot be read or has no test pipeline, there are no weights, or
             the number of class names is not the model's.
 
-    Example:
+    Examples:
         >>> from tresnet_mm import Inferencer
         >>> inferencer = Inferencer('fcos_tresnet_m', 'epoch_12.pth')  # doctest: +SKIP
         >>> result = inferencer('photo.jpg', out_dir='out')[0]         # doctest: +SKIP

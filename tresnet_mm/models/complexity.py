@@ -51,7 +51,7 @@ def complexity(model: nn.Module, *inputs: Tensor, **arguments: Any) -> Complexit
         *inputs: What its ``forward`` is called with.
         **arguments: What else it gets, by name.
 
-    Example:
+    Examples:
         >>> import torch
         >>> from torch import nn
         >>> complexity(nn.Conv2d(3, 8, 3, bias=True), torch.zeros(1, 3, 6, 6)).multiply_adds

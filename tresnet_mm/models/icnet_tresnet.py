@@ -14,7 +14,7 @@ class ICNetTResNet(TResNet):
     These are ``stem``, ``maxpool`` and ``layer1`` to ``layer4``. The arguments are those of
     `TResNet`.
 
-    Example:
+    Examples:
         >>> import torch
         >>> backbone, image = ICNetTResNet('s').eval(), torch.rand(1, 3, 64, 62)
         >>> backbone.maxpool = torch.nn.MaxPool2d(3, 2)

@@ -150,7 +150,7 @@ class TResNet(BaseModule):
     Raises:
         ValueError: If an argument is out of its range.
 
-    Example:
+    Examples:
         >>> import torch
         >>> backbone = TResNet('m', out_indices=(1, 2, 3)).eval()
         >>> backbone.out_channels

@@ -70,7 +70,7 @@ class MLflowBackend(MLflowVisBackend):
 def metric_name(name: str) -> str:
     """A name as MLflow takes it: letters, digits, and of the rest ``_ - . : /`` and spaces.
 
-    Example:
+    Examples:
         >>> metric_name('multi-label_AP/cat (tabby)')
         'multi-label_AP/cat _tabby_'
     """

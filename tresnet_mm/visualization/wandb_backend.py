@@ -13,11 +13,9 @@ class WandbBackend(WandbVisBackend):
     """``WandbVisBackend`` that keeps the config and leaves the code where it is.
 
     mmengine's hands every Python file below the current folder to W&B: of a checkout that holds
-    its environment these are tens of thousands, none of which the user was asked about.
-
-    Args:
-        save_dir: Where W&B keeps its files of the run.
-        **kwargs: Arguments of ``WandbVisBackend``: ``init_kwargs`` for ``wandb.init``, ...
+    its environment these are tens of thousands, none of which the user was asked about. Takes the
+    arguments of ``WandbVisBackend``: ``save_dir``, where W&B keeps its files of the run,
+    ``init_kwargs`` for ``wandb.init``, ...
     """
 
     @force_init_env

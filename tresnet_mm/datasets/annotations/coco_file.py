@@ -33,7 +33,7 @@ class CocoFile:
 
     Ids are integers or text, each once in its list; an annotation may still name an image or a
     category that is not listed. ``iscrowd`` and ``ignore`` may be absent, which means 0. Image
-    sizes, boxes and areas may be absent until :meth:`require_boxes` has been called.
+    sizes, boxes and areas may be absent until `require_boxes` has been called.
 
     Attributes:
         path: The file.
@@ -116,7 +116,7 @@ def read_coco(path: str, backend_args: Mapping | None = None, *, outlines: bool 
         outlines: Whether polygons are wanted. They are nine tenths of COCO's file and two thirds of
             the time to read it; without, an empty list may stand for them.
         keep: Hold it until the next reader of the same, unchanged file, which then shares it: for
-            a check in front of a run. :func:`release_coco_files` ends the holding.
+            a check in front of a run. `release_coco_files` ends the holding.
 
     Raises:
         FileNotFoundError: There is no such file.

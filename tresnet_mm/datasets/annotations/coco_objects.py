@@ -53,7 +53,7 @@ def count_objects(file: CocoFile, classes: Sequence[str] | None = None) -> Objec
         classes: ``metainfo['classes']``; None for all categories of the file.
 
     Raises:
-        ValueError: As :meth:`CocoFile.require_boxes` and :meth:`CocoFile.category_ids`.
+        ValueError: As `CocoFile.require_boxes` and `CocoFile.category_ids`.
     """
     file.require_boxes()
     names = file.classes if classes is None else tuple(classes)

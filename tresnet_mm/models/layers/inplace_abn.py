@@ -47,7 +47,7 @@ class InPlaceABN(_BatchNorm):
         ValueError: If an argument is out of its range.
         ImportError: If ``backend='inplace_abn'`` and the package is missing.
 
-    Example:
+    Examples:
         >>> import torch
         >>> from tresnet_mm.models.layers import InPlaceABN
         >>> layer = InPlaceABN(8, activation_param=0.001)

@@ -55,7 +55,7 @@ def asymmetric_focal_loss(
         ValueError: If shapes do not fit, constants or targets are out of their range, or targets or
             weight require a gradient.
 
-    Example:
+    Examples:
         >>> import torch
         >>> from tresnet_mm.models.losses import asymmetric_focal_loss
         >>> logits = torch.tensor([[2.0, -1.0], [-3.0, -2.0]])
@@ -91,7 +91,7 @@ class AsymmetricFocalLoss(LossModule):
     Raises:
         ValueError: If ``use_sigmoid`` is False or a constant is out of its range.
 
-    Example:
+    Examples:
         >>> import torch
         >>> from tresnet_mm.models.losses import AsymmetricFocalLoss
         >>> loss = AsymmetricFocalLoss(gamma_pos=1.0, gamma_neg=2.0)

@@ -62,7 +62,7 @@ def asymmetric_loss(
         ValueError: If shapes do not fit, a constant is out of its range, a target is outside [0, 1]
             and not ``ignore_index``, a logit is NaN, or targets or weight require a gradient.
 
-    Example:
+    Examples:
         >>> import torch
         >>> from tresnet_mm.models.losses import asymmetric_loss
         >>> logits = torch.tensor([[2.0, -1.0, 0.5]])
@@ -112,7 +112,7 @@ class AsymmetricLoss(LossModule):
     Raises:
         ValueError: If a constant is out of its range.
 
-    Example:
+    Examples:
         >>> import torch
         >>> from tresnet_mm.models.losses import AsymmetricLoss
         >>> loss = AsymmetricLoss(gamma_pos=0, detach_weights=True)

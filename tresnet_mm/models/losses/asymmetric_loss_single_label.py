@@ -52,7 +52,7 @@ def asymmetric_loss_single_label(
         ValueError: If shapes do not fit, constants or targets are out of their range, a logit is
             NaN, or the weight requires a gradient.
 
-    Example:
+    Examples:
         >>> import torch
         >>> from tresnet_mm.models.losses import asymmetric_loss_single_label
         >>> logits = torch.tensor([[2.0, -1.0, 0.5], [0.0, 1.0, 0.0]])
@@ -87,7 +87,7 @@ class AsymmetricLossSingleLabel(LossModule):
     Raises:
         ValueError: If a constant is out of its range.
 
-    Example:
+    Examples:
         >>> import torch
         >>> from tresnet_mm.models.losses import AsymmetricLossSingleLabel
         >>> loss = AsymmetricLossSingleLabel(label_smoothing=0.0)
