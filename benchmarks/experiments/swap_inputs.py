@@ -39,10 +39,18 @@ def mmdet_inputs(cfg: Config, size: int) -> dict[str, Any]:
 
 
 def mmrotate_inputs(cfg: Config, size: int) -> dict[str, Any]:
-    """Images with rotated boxes, of the model's number of classes."""
+    """Images with boxes of the training pipeline's box type, of the model's number of classes."""
     from mmrotate.testing import demo_mm_inputs
-    return demo_mm_inputs(BATCH, [[3, size, size]] * BATCH, num_classes=_classes(cfg),
-                          use_box_type=True)
+    if 'crop_size' in cfg.model:
+        cfg.model.crop_size = (size, size)  # otherwise the boxes move as for that size
+    inputs = demo_mm_inputs(BATCH, [[3, size, size]] * BATCH, use_box_type=True)
+    for sample in inputs['data_samples']:
+        for instances in (sample.gt_instances, sample.ignored_instances):
+            for box_type in _box_types(cfg):
+                instances.bboxes = instances.bboxes.convert_to(box_type)
+        # demo_mm_inputs takes no single class
+        sample.gt_instances.labels = torch.randint(_classes(cfg), (len(sample.gt_instances),))
+    return inputs
 
 
 def mmseg_inputs(cfg: Config, size: int) -> dict[str, Any]:
@@ -92,3 +100,10 @@ def _classes(cfg: Config) -> int:
     """The smallest number of classes of the model's heads."""
     return min(node['num_classes'] for _, node in parts(cfg.model)
                if isinstance(node.get('num_classes'), int))
+
+
+def _box_types(cfg: Config) -> list[str]:
+    """The types that the training pipeline gives its boxes, one after the other."""
+    named = [node.get('box_type') or node.get('box_type_mapping', {}).get('gt_bboxes')
+             for _, node in parts(cfg.train_dataloader)]
+    return [box_type for box_type in named if box_type]
