@@ -4,7 +4,7 @@ Class activation maps for the linear head, attention maps for ML-Decoder; docs/s
 read them.
 
 Examples:
-    tresnet-mm class-map IMAGE multilabel_tresnet_l_448 CHECKPOINT --classes cat dog
+    tresnet-mm class-map photo.jpg multilabel_tresnet_l_448 best.pth --classes cat dog
     tresnet-mm class-map FOLDER published.safetensors --out-dir maps
 """
 from __future__ import annotations

@@ -3,8 +3,8 @@
 Batch and image size of the file are dynamic. A detector's file decodes boxes and runs NMS.
 
 Examples:
-    tresnet-mm export multilabel_tresnet_m_224 CHECKPOINT
-    tresnet-mm export fcos_tresnet_m CHECKPOINT -o fcos.onnx --images val2017
+    tresnet-mm export multilabel_tresnet_m_224 best.pth
+    tresnet-mm export fcos_tresnet_m epoch_12.pth -o fcos.onnx --images val2017
 """
 from __future__ import annotations
 

@@ -5,11 +5,10 @@ detector. Every sheet of pictures (.png) has a list beside it (.json); docs/seei
 on each.
 
 Examples:
-    tresnet-mm test CONFIG CHECKPOINT --out scores.npz
-    tresnet-mm mistakes CONFIG scores.npz --out-dir mistakes
-
-    tresnet-mm test CONFIG CHECKPOINT --out coco.json
-    tresnet-mm mistakes CONFIG coco.bbox.json --out-dir mistakes
+    tresnet-mm test multilabel_tresnet_m_224 best.pth --out scores.npz
+    tresnet-mm mistakes multilabel_tresnet_m_224 scores.npz --out-dir label_mistakes
+    tresnet-mm test fcos_tresnet_m epoch_12.pth --out coco.json
+    tresnet-mm mistakes fcos_tresnet_m coco.bbox.json --out-dir box_mistakes
 """
 from __future__ import annotations
 

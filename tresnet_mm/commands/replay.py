@@ -30,6 +30,22 @@ class _OneStepDone(Exception):
     pass
 
 
+class _SoundStatisticsHook(Hook):
+    """Lets a file be loaded whose running statistics are not finite.
+
+    The forward pass of the step that failed has spoilt them. Running it again does not need them:
+    layers that update them in training normalise by the batch.
+    """
+
+    priority = 'HIGHEST'  # before the weights are looked over
+
+    def after_load_checkpoint(self, runner: Runner, checkpoint: dict) -> None:
+        for name in ('state_dict', 'ema_state_dict'):
+            for key, value in checkpoint.get(name, {}).items():
+                if key.endswith(('running_mean', 'running_var')) and not value.isfinite().all():
+                    value.fill_(float(key.endswith('running_var')))
+
+
 class _ReportHook(Hook):
     """Prints what one iteration gave, and ends the run."""
 
@@ -85,6 +101,7 @@ def main(argv: Sequence[str] | None = None) -> None:
             if hook not in [entry.get('type') for entry in cfg.get('custom_hooks') or ()]:
                 launch.add_hook(cfg, dict(type=hook))
         runner = Runner.from_cfg(cfg) if 'runner_type' not in cfg else RUNNERS.build(cfg)
+        runner.register_hook(_SoundStatisticsHook())
         runner.register_hook(_ReportHook())
         try:
             runner.train()
