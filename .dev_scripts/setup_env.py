@@ -127,7 +127,7 @@ def build(venv: Path, demo: bool = False) -> None:
         for name, module in stack().libraries:
             install(venv, Step(module, pinned(name), f'import {module}'), constraints)
     pip(venv, 'tresnet_mm', 'install', '--no-build-isolation', '-c', constraints,
-        '-e', str(ROOT) if demo else f'{ROOT}[{stack().extras}]')  # fmt: skip
+        '-e', f'{ROOT}[{stack().extras if not demo else "eval"}]')  # fmt: skip
     if not demo:
         # Its further dependencies download data sets, and want older packages than the tested ones.
         mim = Step('mim', pinned(stack().mim), 'import mim', ('--no-deps',))
