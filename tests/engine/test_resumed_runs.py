@@ -18,6 +18,17 @@ SAFE = (dict(type='RepeatableHook'), dict(type='ValidateOnResumeHook'),
         dict(type='StopSignalHook'))
 
 
+@pytest.fixture(autouse=True)
+def _signals():
+    """Python's own handlers, which a suite in the background does not have."""
+    before = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
+    signal.signal(signal.SIGINT, signal.default_int_handler)
+    signal.signal(signal.SIGTERM, signal.SIG_DFL)
+    yield
+    for number, handler in before.items():
+        signal.signal(number, handler)
+
+
 class Break(Exception):
     pass
 
@@ -131,6 +142,12 @@ def test_a_second_signal_is_not_held_up(train):
 
     with pytest.raises(KeyboardInterrupt):
         train('run', *SAFE, extra=[Twice()])
+
+
+def test_a_signal_that_is_ignored_stays_so(train):
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    assert (train('run', *SAFE, epochs=1, extra=[SignalAt(2, signal.SIGINT)])
+            / 'epoch_1.pth').exists()
 
 
 def test_outside_the_main_thread_signals_are_left_alone(train):

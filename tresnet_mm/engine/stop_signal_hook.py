@@ -61,10 +61,12 @@ class StopSignalHook(Hook):
         self._training = False
 
     def before_train(self, runner: Runner) -> None:
-        """Take the signals over, where this is the main thread, which alone may."""
+        """Take the signals over that are not ignored, as under nohup; the main thread alone may."""
         self._training = True
         if threading.current_thread() is threading.main_thread():
-            self._before = {number: signal.signal(number, self._on_signal) for number in _SIGNALS}
+            self._before = {
+                number: signal.signal(number, self._on_signal) for number in _SIGNALS
+                if signal.getsignal(number) is not signal.SIG_IGN}
 
     def after_train(self, runner: Runner) -> None:
         """Give the signals back."""
