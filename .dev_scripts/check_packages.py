@@ -16,7 +16,6 @@ import shutil
 import subprocess
 import sys
 import sysconfig
-import tarfile
 import tempfile
 import zipfile
 from pathlib import Path
@@ -50,8 +49,7 @@ def main() -> int:
         source = copy_of_checkout(folder / 'source')
         sdist, wheel = build('sdist', source, folder), build('wheel', source, folder)
         unpacked = folder / 'unpacked'
-        with tarfile.open(sdist) as archive:
-            archive.extractall(unpacked, filter='data')
+        shutil.unpack_archive(sdist, unpacked)
         again = build('wheel', next(unpacked.iterdir()), folder / 'again')
         differing = compare(wheel, again)
         if differing:
