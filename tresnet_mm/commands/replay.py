@@ -23,7 +23,7 @@ from mmengine.runner import Runner
 from ..engine import NotFinite
 from ..engine.finite_hook import image_files
 from . import launch
-from .command_line import command, errors_in_one_line, make_parser
+from .command_line import command, make_parser
 
 
 class _OneStepDone(Exception):
@@ -91,7 +91,7 @@ def config_of(file: Path) -> str:
 def main(argv: Sequence[str] | None = None) -> None:
     """Resume from the file for one iteration."""
     args = parse_args(argv)
-    with errors_in_one_line('replay'), tempfile.TemporaryDirectory() as folder:
+    with tempfile.TemporaryDirectory() as folder:
         launch.check_checkpoint(args.file)
         args.config = args.config or config_of(Path(args.file))
         args.launcher, args.work_dir = 'none', folder
