@@ -41,6 +41,8 @@ def parse_config(text: str, strict: bool = True) -> dict[str, Any]:
 def _settings(text: str, strict: bool) -> dict[str, Any]:
     if len(text) > _MAX_SIZE:
         raise ValueError(f'its config is longer than {_MAX_SIZE >> 20} MiB')
+    if '\0' in text:  # of which some Pythons raise another error
+        raise ValueError('its config is no Python text: it has a null byte')
     try:
         lines = ast.parse(text).body
         config: dict[str, Any] = {}
