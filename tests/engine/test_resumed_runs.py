@@ -269,3 +269,14 @@ def test_state_holds_all_that_decides(train):
     names = state(train('run', *SAFE, epochs=1) / 'epoch_1.pth')
     assert {'state_dict.norm.running_mean', 'ema_state_dict.module.linear.weight',
             'optimizer.state.0.exp_avg'} <= set(names)
+
+
+def test_a_file_that_was_named_to_resume_from_is_not_removed(train):
+    folder = train('run', *SAFE, epochs=2)
+    named = folder / 'not_finite_epoch_2_iter_8.pth'
+    (folder / 'epoch_2.pth').rename(named)
+    kept = folder.parent / 'mine_iter_8.pth'
+    named.rename(kept)
+    (folder / 'last_checkpoint').write_text(str(kept))
+    train('run', *SAFE, resume=True)
+    assert kept.exists() and (folder / 'epoch_4.pth').exists()

@@ -18,8 +18,14 @@ _NAME = re.compile(r'(epoch|iter)_(\d+)(?:_iter_(\d+))?\.pth')
 
 def stopped_name(runner: Runner, epoch: int, iters: int) -> str:
     """Name of a checkpoint that is saved out of turn, after so many epochs and iterations."""
-    by_epoch = runner.train_loop.max_epochs > 1 or hasattr(runner.train_loop, 'run_epoch')
+    by_epoch = hasattr(runner.train_loop, 'run_epoch')
     return f'epoch_{epoch}_iter_{iters}.pth' if by_epoch else f'iter_{iters}.pth'
+
+
+def is_stopped_name(path: Path, folder: str | Path) -> bool:
+    """Whether a file is a run's own, saved in its folder when it was stopped within an epoch."""
+    match = _NAME.fullmatch(path.name)
+    return bool(match and match[3]) and path.resolve().parent == Path(folder).resolve()
 
 
 def newest_whole(folder: str | Path) -> Path | None:

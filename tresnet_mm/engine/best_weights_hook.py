@@ -72,6 +72,7 @@ class BestWeightsHook(Hook):
             self._keep(runner, weights, float(scores[weights]))
 
     def _keep(self, runner: Runner, weights: str, score: float) -> None:
+        previous = self.best and self.best['file']
         # ``runner.epoch`` already counts the epoch just finished, the iterations likewise.
         name = f'{self._prefix}{weights}_epoch_{runner.epoch}.pth'
         self.best = dict(
@@ -91,10 +92,12 @@ class BestWeightsHook(Hook):
         state_dict = weights_to_cpu(get_state_dict(self._model(runner, weights)))
         save_checkpoint(dict(meta=meta, state_dict=state_dict), osp.join(runner.work_dir, name))
         write_text(folder / _RECORD, json.dumps(self.best, indent=2) + '\n')
-        # All of them, not the last one alone: a run that was killed here has left two.
-        for path in folder.glob(f'{self._prefix}*_epoch_*.pth'):
-            if path.name != name:
-                path.unlink(missing_ok=True)
+        # A run that was killed here has left two; those of another run in the folder stay.
+        stale = {previous} if previous else set()
+        if runner._resume:
+            stale |= {path.name for path in folder.glob(f'{self._prefix}*_epoch_*.pth')}
+        for file in stale - {name}:
+            (folder / file).unlink(missing_ok=True)
         runner.logger.info(f'Best {self.metric} so far: {score:.4f} ({weights} weights), in {name}')
 
     @property

@@ -11,7 +11,7 @@ from mmengine.hooks import CheckpointHook
 from mmengine.registry import HOOKS
 from mmengine.runner import Runner
 
-from ..checkpoint.saved_runs import agree_on_checkpoint, require_same_start
+from ..checkpoint.saved_runs import agree_on_checkpoint, is_stopped_name, require_same_start
 
 
 @HOOKS.register_module()
@@ -105,7 +105,7 @@ class SafeCheckpointHook(CheckpointHook):
 
     def _remove_stopped(self) -> None:
         stopped, self._stopped_at = self._stopped_at, None
-        if stopped is not None and '_iter_' in stopped.name and stopped != Path(self.last_ckpt):
+        if stopped is not None and is_stopped_name(stopped, self.out_dir):
             self._remove(str(stopped))
 
     def _remove(self, path: str) -> None:
