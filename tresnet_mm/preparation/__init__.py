@@ -1,0 +1,1 @@
+"""Own data to a data set, its split, a report and a config that trains."""
