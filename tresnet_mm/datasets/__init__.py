@@ -4,12 +4,13 @@ from .checked_coco import CheckedCocoDataset
 from .coco_multilabel import CocoMultiLabel
 from .color_cutout import ColorCutout
 from .custom_multilabel import CustomMultiLabel
+from .drop_labels import DropLabels
 from .image_dataset import ImageDataset
 from .image_file import check_images
 from .labels_to_scores import LabelsToScores
 from .load_image_checked import LoadImageChecked
 from .mixup import mixup_collate
-from .multilabel_dataset import MultiLabelDataset
+from .multilabel_dataset import LabelCounts, MultiLabelDataset
 from .pack_multilabel_inputs import PackMultiLabelInputs
 from .voc_multilabel import VOCMultiLabel
 
@@ -18,7 +19,9 @@ __all__ = [
     'CocoMultiLabel',
     'ColorCutout',
     'CustomMultiLabel',
+    'DropLabels',
     'ImageDataset',
+    'LabelCounts',
     'LabelsToScores',
     'LoadImageChecked',
     'MultiLabelDataset',
