@@ -4,6 +4,7 @@ from .checked_coco import CheckedCocoDataset
 from .coco_multilabel import CocoMultiLabel
 from .color_cutout import ColorCutout
 from .custom_multilabel import CustomMultiLabel
+from .cutmix import cutmix_collate
 from .drop_labels import DropLabels
 from .image_dataset import ImageDataset
 from .image_file import check_images
@@ -28,5 +29,6 @@ __all__ = [
     'PackMultiLabelInputs',
     'VOCMultiLabel',
     'check_images',
+    'cutmix_collate',
     'mixup_collate',
 ]
