@@ -56,12 +56,12 @@ def check_mixing(name: str, alpha: float, prob: float, data_batch: Sequence[dict
         raise ValueError(f'{name} needs images of one size, got {sorted(shapes)}')
 
 
-def mix_labels(samples: Sequence[BaseDataElement], partner: Sequence[int], weight: float) -> None:
+def mix_labels(samples: Sequence[BaseDataElement], partner: np.ndarray, weight: float) -> None:
     """Blend the ``gt_labels`` of each sample with its partner's, in place.
 
     Args:
         samples: With ``gt_labels`` (num_classes,): values in [0, 1], or -1, unknown.
-        partner: For each sample, the place of the one it is blended with.
+        partner: Integers (len(samples),): the place of the one that each is blended with.
         weight: Of the sample's own labels, in [0, 1].
     """
     labels = [sample.gt_labels for sample in samples]
