@@ -2,6 +2,7 @@
 
 from .autocast_optim_wrapper import AutocastOptimWrapper, build_auto_amp_optim_wrapper
 from .best_weights_hook import BestWeightsHook
+from .class_weight_hook import ClassWeightHook
 from .fast_runner import FastRunner
 from .finite_hook import FiniteHook, NotFinite
 from .one_cycle_from_lr import OneCycleFromLR
@@ -17,6 +18,7 @@ from .whole_weights_hook import WholeWeightsHook
 __all__ = [
     'AutocastOptimWrapper',
     'BestWeightsHook',
+    'ClassWeightHook',
     'FastRunner',
     'FiniteHook',
     'NotFinite',
