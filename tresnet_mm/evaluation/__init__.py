@@ -9,17 +9,28 @@ from .multilabel_metric import (
     multilabel_scores,
     precision_recall_f1,
 )
-from .thresholds import best_f1_thresholds
+from .reliability import Reliability, brier_score, class_errors, reliability
+from .scaling import Scaling, fit_scaling, logits_of
+from .thresholds import best_f1_thresholds, thresholds_at_precision, thresholds_at_recall
 
 __all__ = [
     'CheckedCocoMetric',
     'CheckedFasterCocoMetric',
     'DumpMultiLabelScores',
     'MultiLabelMetric',
+    'Reliability',
+    'Scaling',
     'average_precision',
     'best_f1_thresholds',
+    'brier_score',
+    'class_errors',
+    'fit_scaling',
     'load_thresholds',
+    'logits_of',
     'multilabel_scores',
     'precision_recall_f1',
+    'reliability',
     'save_thresholds',
+    'thresholds_at_precision',
+    'thresholds_at_recall',
 ]
