@@ -48,7 +48,7 @@ def test_classes_that_cannot_be_fitted_stay(kind):
     targets = np.stack([np.zeros(200), np.ones(200), -np.ones(200), scores[:, 0] < 0.3], axis=1)
     scaling = fit_scaling(scores, targets.astype(np.int8), kind)
     assert [scaling.left[c] for c in range(3)] == [
-        'no known positives', 'no known negatives', 'no known negatives']
+        'no known positives', 'no known negatives', 'no known positives']
     assert scaling.scale[:3].tolist() == [1] * 3 and scaling.bias[:3].tolist() == [0] * 3
     assert 3 in scaling.left or scaling.scale[3] > 0
     if kind == 'platt':
