@@ -3,13 +3,12 @@ import json
 import random
 import re
 from pathlib import Path
-from xml.etree import ElementTree
 
 import numpy as np
 import pytest
 from PIL import Image
 
-from tresnet_mm.preparation import hold_out, own_parts, split, write_report
+from tresnet_mm.preparation import hold_out, own_parts, read_source, split, write_report
 from tresnet_mm.preparation.data_figures import (
     box_counts,
     image_counts,
@@ -131,27 +130,6 @@ def test_a_folder_of_somebody_else_stays(data, tmp_path):
     assert (tmp_path / 'report/thesis.txt').read_text() == 'mine'
 
 
-def voc(root, pictures=None):
-    """Pascal VOC files, read the short way."""
-    images, classes = [], []
-    for path in sorted(root.rglob('*.xml')):
-        tree = ElementTree.parse(path)
-        boxes = []
-        for thing in tree.iter('object'):
-            name = thing.findtext('name')
-            if name not in classes:
-                classes.append(name)
-            x1, y1, x2, y2 = (int(thing.findtext(f'bndbox/{side}'))
-                              for side in ('xmin', 'ymin', 'xmax', 'ymax'))
-            boxes.append(Box(classes.index(name), x1 - 1, y1 - 1, x2 - x1 + 1, y2 - y1 + 1))
-        file = next((pictures or path.parent).glob(path.stem + '.[jJ]*'))
-        images.append(SourceImage(
-            file, file.relative_to(root).as_posix(), int(tree.findtext('size/width')),
-            int(tree.findtext('size/height')), tuple(boxes), None,
-            part=path.parent.name if path.parent.name in ('train', 'test') else None))
-    return SourceData('voc', root, tuple(classes), tuple(images))
-
-
 def assert_more_even_than_at_random(data, whole, part):
     """Boxes of the classes nearer to their share than in the mean of twenty random draws."""
     def distance(members):
@@ -169,7 +147,7 @@ def test_cards(tmp_path):
     root = SHARED / 'cards'
     if not root.is_dir():
         pytest.skip(f'the data set cards is not at {root}')
-    data = voc(root)
+    data = read_source(root)
     parts = hold_out(data, own_parts(data), 0.2)
     assert {part: len(members) for part, members in parts.items()} == dict(train=237, val=59,
                                                                            test=67)
@@ -186,7 +164,7 @@ def test_bccd(tmp_path):
     root = SHARED / 'bccd'
     if not root.is_dir():
         pytest.skip(f'the data set BCCD is not at {root}')
-    data = voc(root, root / 'JPEGImages')
+    data = read_source(root)
     parts = split(data, dict(train=0.7, val=0.15, test=0.15))
     assert_more_even_than_at_random(data, range(len(data.images)), parts['val'])
     text = write_report(data, parts, tmp_path).read_text()

@@ -162,7 +162,7 @@ def _rare(data: SourceData, parts: Mapping[str, Sequence[int]]) -> list[str]:
 
 
 def _odd_lines(data: SourceData, odd: Mapping[str, list[OddBox]]) -> list[str]:
-    return [f'{KINDS[kind].split(";")[0]}: {len(found)} ([picture]({kind}.png), '
+    return [f'{KINDS[kind].split(";")[0].split(" (")[0]}: {len(found)} ([picture]({kind}.png), '
             f'[list]({kind}.json)).' for kind, found in odd.items() if found]
 
 
