@@ -88,6 +88,13 @@ def test_told_apart_and_read(tmp_path, name):
     assert seen(read_source(tmp_path, data.format)) == expected
 
 
+def test_yolo_absolute_paths(tmp_path):
+    fill(tmp_path, {'data.yaml': f'path: {tmp_path}\nnames: [cat, dog]\ntrain: {tmp_path}/t.txt',
+                    't.txt': f'{tmp_path}/images/a.jpg\n', 'images/a.jpg': None,
+                    'labels/a.txt': '1 .5 .5 .5 .5'})
+    assert seen(read_source(tmp_path)) == {'images/a.jpg': ('train', YOLO_BOXES, {1})}
+
+
 YAML = 'names: [cat, dog]\ntrain: images'
 BAD = {
     'nothing': ({'a.doc': ''}, r'no format is told apart.*Found: 1 \.doc'),

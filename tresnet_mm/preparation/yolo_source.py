@@ -144,13 +144,18 @@ def _listed(content: Mapping[str, Any], path: Path, files: SourceFiles,
         for entry in [entries] if isinstance(entries, str) else entries:
             where = f'{path}: {part}'
             # Roboflow writes ../train/images for what lies in train/images; so ultralytics, too.
-            inner = str(entry).removeprefix('../').rstrip('/')
+            inner = _below(base, str(entry).removeprefix('../').rstrip('/'))
             place = base if inner in ('', '.') else path_inside(base, inner, where)
             for image in _images(place, where, files):
                 found.append((image, part, where))
     if not found:
         raise ValueError(f'{path}: train, val and test name no image')
     return found
+
+
+def _below(folder: Path, name: str) -> str:
+    """An absolute path below the folder relative to it; any other name as it is."""
+    return str(Path(name).relative_to(folder)) if folder in Path(name).parents else name
 
 
 def _images(place: Path, where: str, files: SourceFiles) -> list[Path]:
@@ -167,6 +172,6 @@ def _images(place: Path, where: str, files: SourceFiles) -> list[Path]:
         if line.strip():
             # "./" is the folder of the list; other names are relative to the source.
             folder = place.parent if line.startswith('./') else files.root
-            images.append(path_inside(folder, line.strip().removeprefix('./'),
+            images.append(path_inside(folder, _below(folder, line.strip().removeprefix('./')),
                                       f'{place}:{number}'))
     return images
