@@ -11,6 +11,7 @@ from .multilabel_metric import (
 )
 from .reliability import Reliability, brier_score, class_errors, reliability
 from .scaling import Scaling, fit_scaling, logits_of
+from .single_label_metric import SingleLabelMetric, single_label_scores
 from .thresholds import best_f1_thresholds, thresholds_at_precision, thresholds_at_recall
 
 __all__ = [
@@ -20,6 +21,7 @@ __all__ = [
     'MultiLabelMetric',
     'Reliability',
     'Scaling',
+    'SingleLabelMetric',
     'average_precision',
     'best_f1_thresholds',
     'brier_score',
@@ -31,6 +33,7 @@ __all__ = [
     'precision_recall_f1',
     'reliability',
     'save_thresholds',
+    'single_label_scores',
     'thresholds_at_precision',
     'thresholds_at_recall',
 ]

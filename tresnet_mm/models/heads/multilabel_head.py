@@ -40,13 +40,15 @@ class MultiLabelHead(BaseModule):
             ``tresnet-mm calibrate`` writes, serve where none are given.
         calibrated: Whether what ``tresnet-mm calibrate`` wrote into the checkpoint is used:
             scaled scores, and thresholds for them.
+        class_weight: What all entries of a class are weighted by in the loss, one number of at
+            least 0 per class. `ClassWeightHook` sets it from the training data.
         check_finite: Stop at NaN or infinite logits. Costs one reduction and reads one flag from
             the device per batch; mmengine's log does the latter in every iteration anyway.
         init_cfg: MMEngine initialisation config.
 
     Raises:
-        ValueError: If a number is not positive, or the thresholds are not as many as the classes or
-            outside [0, 1].
+        ValueError: If a number is not positive, the thresholds are not as many as the classes or
+            outside [0, 1], or the class weights are not as many as the classes or negative.
         TypeError: If the thresholds are no numbers.
 
     Attributes:
@@ -59,8 +61,8 @@ class MultiLabelHead(BaseModule):
 
     def __init__(self, num_classes: int, in_channels: int, loss: dict | None = None,
                  thresholds: float | Sequence[float] | np.ndarray | None = None,
-                 check_finite: bool = True, calibrated: bool = True,
-                 init_cfg: dict | list | None = None) -> None:
+                 check_finite: bool = True, init_cfg: dict | list | None = None,
+                 class_weight: Sequence[float] | None = None, calibrated: bool = True) -> None:
         super().__init__(init_cfg)
         for name, value in dict(num_classes=num_classes, in_channels=in_channels).items():
             if not isinstance(value, int) or value < 1:
@@ -74,6 +76,9 @@ class MultiLabelHead(BaseModule):
         self._thresholds: Tensor | None = None
         if thresholds is not None:
             self._thresholds = torch.from_numpy(check_thresholds(thresholds, num_classes))
+        self.class_weight: Tensor | None = None
+        if class_weight is not None:
+            self.set_class_weight(class_weight)
 
     @property
     def thresholds(self) -> Tensor | None:
@@ -85,6 +90,16 @@ class MultiLabelHead(BaseModule):
     @thresholds.setter
     def thresholds(self, values: Tensor | None) -> None:
         self._thresholds = values
+
+    def set_class_weight(self, class_weight: Sequence[float]) -> None:
+        """Weight the classes in the loss from now on; errors of the argument."""
+        weight = torch.tensor(class_weight, dtype=torch.float32)
+        if weight.shape != (self.num_classes, ):
+            raise ValueError(f'class_weight must be {self.num_classes} numbers, one per class, got '
+                             f'{tuple(weight.shape)}')
+        if not (weight.isfinite() & (weight >= 0)).all():
+            raise ValueError(f'class_weight must be finite and at least 0, got {class_weight}')
+        self.class_weight = weight
 
     def forward(self, feats: Sequence[Tensor] | Tensor, valid: Tensor | None = None) -> Tensor:
         """Compute logits.
@@ -168,11 +183,14 @@ class MultiLabelHead(BaseModule):
                              f'{targets.min().item():g} to {targets.max().item():g}')
         if self.check_finite and not finite:
             raise ValueError(self._not_finite(logits, data_samples, inputs))
+        by_class = {}
+        if self.class_weight is not None:
+            by_class = dict(weight=self.class_weight.to(targets).expand_as(targets))
         if all_known or _knows_unknown(self.loss_module):
-            return dict(loss_mlc=self.loss_module(logits, targets))
+            return dict(loss_mlc=self.loss_module(logits, targets, **by_class))
         averages = getattr(self.loss_module, 'reduction', None) == 'mean'
         return dict(loss_mlc=self.loss_module(
-            logits, targets.clamp(min=0), weight=known.to(targets.dtype),
+            logits, targets.clamp(min=0), weight=known * by_class.get('weight', known.to(targets)),
             **dict(avg_factor=known.sum()) if averages else {}))
 
     def predict(self, feats: Sequence[Tensor] | Tensor, data_samples: Sequence[BaseDataElement],
@@ -190,26 +208,19 @@ class MultiLabelHead(BaseModule):
                                        strict=True):
             if 'gt_labels' in sample:
                 self._require_classes(sample)
-            self.set_scores(sample, scores, raw if keep_raw else None)
+            self.set_scores(sample, scores)
+            if keep_raw:
+                sample.raw_scores = raw
         return data_samples
 
     def probabilities(self, logits: Tensor) -> Tensor:
         """The scores (N, num_classes) of logits, calibrated where the checkpoint says how."""
         return (self.calibration(logits) if self.calibrated else logits).sigmoid()
 
-    def set_scores(self, sample: BaseDataElement, scores: Tensor,
-                   raw: Tensor | None = None) -> None:
-        """Store the probabilities (num_classes,) of one image and what they predict.
-
-        Args:
-            sample: Of the image.
-            scores: Calibrated, as far as the checkpoint says how.
-            raw: What they are without, where that differs or other thresholds are taken.
-        """
+    def set_scores(self, sample: BaseDataElement, scores: Tensor) -> None:
+        """Store the probabilities (num_classes,) of one image and what they predict."""
         sample.pred_scores = scores
         sample.pop('raw_scores', None)  # of one view, where several are merged
-        if raw is not None:
-            sample.raw_scores = raw
         if self.thresholds is not None:
             above = scores > self.thresholds.to(scores)
             sample.pred_labels = above.nonzero().flatten()
