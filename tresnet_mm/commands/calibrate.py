@@ -30,6 +30,7 @@ from torch import Tensor
 from ..checkpoint import CheckpointMismatch, load_from_tresnet_mm, write_file
 from ..checkpoint.publishing import image_head
 from ..checks.weights import weights_of
+from ..config_tree import type_name
 from ..evaluation import (
     Scaling,
     best_f1_thresholds,
@@ -126,6 +127,9 @@ def check_arguments(args: argparse.Namespace, cfg: Config, weights: Mapping[str,
     head = image_head(cfg.model)
     if head is None:
         raise ValueError(f'{args.config} has no image-level head: there is nothing to calibrate')
+    if type_name(head.get('type')) == 'SingleLabelHead':
+        raise ValueError(f'{args.config} has a SingleLabelHead, whose scores are a softmax: this '
+                         'calibrates scores of each class by itself')
     if head.get('thresholds') is not None:
         raise ValueError(f'the head of {args.config} has thresholds of its own, which are for '
                          'scores that are not calibrated and would be taken before those of the '
