@@ -14,7 +14,7 @@ from torch import nn
 from tresnet_mm.datasets import CustomMultiLabel
 from tresnet_mm.engine import ClassWeightHook
 from tresnet_mm.engine.class_weight_hook import effective_weights, image_counts
-from tresnet_mm.models.heads import MultiLabelLinearHead, SingleLabelHead
+from tresnet_mm.models.heads import MultiLabelLinearHead
 from tresnet_mm.models.losses import SPLCLoss
 
 CSV = 'img_path,cat,dog,cow\na.jpg,1,0,-1\nb.jpg,1,1,0\nc.jpg,1,-1,0\n'
@@ -83,8 +83,6 @@ def test_what_does_not_fit_is_named(dataset):
         ClassWeightHook().before_train(runner_of(nn.Identity(), dataset)[0])
     with pytest.raises(ValueError, match='have a class 1, the head has num_classes=1'):
         ClassWeightHook().before_train(runner_of(MultiLabelLinearHead(1, 4), dataset)[0])
-    with pytest.raises(ValueError, match='SingleLabelHead takes no class_weight'):
-        ClassWeightHook().before_train(runner_of(SingleLabelHead(3, 4), dataset)[0])
     with pytest.raises(ValueError, match='class_weight must be 3 numbers'):
         MultiLabelLinearHead(3, 4, class_weight=[1, 2])
     with pytest.raises(ValueError, match='at least 0'):

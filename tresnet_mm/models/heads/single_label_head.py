@@ -65,11 +65,6 @@ class SingleLabelHead(MultiLabelLinearHead):
         weight = self.class_weight.to(logits.device)[targets]
         return dict(loss_cls=self.loss_module(logits, targets, weight))
 
-    def set_class_weight(self, class_weight: Sequence[float]) -> None:
-        """Refuse: a softmax has no entries of a class of their own."""
-        raise ValueError(f'{type(self).__name__} takes no class_weight: its loss is of whole '
-                         'images, balance these in the data set (ClassBalancedDataset)')
-
     def probabilities(self, logits: Tensor) -> Tensor:
         """Map logits (N, num_classes) to probabilities that sum to 1."""
         return logits.softmax(dim=1)
