@@ -14,6 +14,7 @@ from __future__ import annotations
 
 import argparse
 import tempfile
+from collections import OrderedDict
 from collections.abc import Mapping, Sequence
 from copy import deepcopy
 from pathlib import Path
@@ -173,8 +174,9 @@ def run(args: argparse.Namespace, cfg: Config) -> Any:
 def calibrated(weights: Mapping[str, Tensor], values: Mapping[str, np.ndarray]
                ) -> dict[str, Tensor]:
     """A state dict with what was fitted in its head, in place of what may be there."""
-    result = type(weights)((name, value) for name, value in weights.items() if _KEY not in name)
-    if hasattr(weights, '_metadata'):
+    result: Any = OrderedDict(
+        (name, value) for name, value in weights.items() if _KEY not in name)
+    if hasattr(weights, '_metadata'):  # PyTorch's versions of the layers
         result._metadata = weights._metadata
     prefix = 'image_' if any(name.startswith('image_head.') for name in weights) else ''
     for name, value in values.items():

@@ -6,6 +6,8 @@ import torch.nn.functional as F
 from mmengine.registry import MODELS
 from mmengine.structures import BaseDataElement
 
+from tresnet_mm.models.heads import SingleLabelHead
+
 FEATS = torch.randn(3, 8, 2, 2, generator=torch.Generator().manual_seed(0))
 
 
