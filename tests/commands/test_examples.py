@@ -38,7 +38,8 @@ SMALLER = {
     'work_dirs/fcos_tresnet_m/best_coco_bbox_mAP_epoch_12.pth': 'detection.pth',
     'work_dirs/my_config/not_finite_epoch_3_iter_1207.pth': f'work_dirs/my_config/{STOPPED}',
     'not_finite_epoch_3_iter_1207.pth': f'work_dirs/my_config/{STOPPED}',
-    'IMAGE_OR_FOLDER': 'image.png', 'FOLDER': 'photos', 'photo.jpg': 'photos/a.jpg',
+    'SOURCE': 'shapes', 'IMAGE_OR_FOLDER': 'image.png', 'FOLDER': 'photos',
+    'photo.jpg': 'photos/a.jpg',
     'val2017': 'photos', 'cat': 'circle', 'dog': 'square', 'clip.mp4': 'clip.avi',
     'work_dirs/fcos_tresnet_tiny_shapes': 'work_dirs/a', 'LOG_DIR/vis_data/scalars.json':
     'work_dirs/a/20260101_000000/vis_data/scalars.json', 'coco/bbox_mAP_50': 'coco/bbox_mAP',
