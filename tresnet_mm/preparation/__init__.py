@@ -1,6 +1,7 @@
 """Own data to a data set, its split, a report and a config that trains."""
 
 from .folds import folds
+from .report import write_report
 from .split import hold_out, missing_classes, own_parts, split
 
-__all__ = ['folds', 'hold_out', 'missing_classes', 'own_parts', 'split']
+__all__ = ['folds', 'hold_out', 'missing_classes', 'own_parts', 'split', 'write_report']
