@@ -34,7 +34,7 @@ class ClassifierGraph(nn.Module):
 
     def forward(self, images: Tensor) -> Tensor:
         """Map preprocessed images (N, 3, H, W) to probabilities (N, num_classes)."""
-        return self.model(images, mode='tensor').sigmoid()
+        return self.model.head.probabilities(self.model(images, mode='tensor'))
 
 
 def build_graph(model: nn.Module) -> 'ClassifierGraph | DetectorGraph':

@@ -9,6 +9,7 @@ from .multilabel_metric import (
     multilabel_scores,
     precision_recall_f1,
 )
+from .single_label_metric import SingleLabelMetric, single_label_scores
 from .thresholds import best_f1_thresholds
 
 __all__ = [
@@ -16,10 +17,12 @@ __all__ = [
     'CheckedFasterCocoMetric',
     'DumpMultiLabelScores',
     'MultiLabelMetric',
+    'SingleLabelMetric',
     'average_precision',
     'best_f1_thresholds',
     'load_thresholds',
     'multilabel_scores',
     'precision_recall_f1',
     'save_thresholds',
+    'single_label_scores',
 ]

@@ -11,6 +11,7 @@ from .coco_objects import ObjectCounts, count_objects, drop_reason
 from .coco_segmentation import clean_segmentation, with_clean_mask
 from .file_names import ImageFolder
 from .label_table import LabelRow, LabelTable, read_label_table
+from .mat_file import read_mat
 from .text_file import check_regular_file, is_local, parse_json, read_text, without_collection
 from .voc_xml import VOCObject, read_voc_list, read_voc_objects
 
@@ -30,6 +31,7 @@ __all__ = [
     'parse_json',
     'read_coco',
     'read_label_table',
+    'read_mat',
     'read_text',
     'read_voc_list',
     'read_voc_objects',

@@ -164,11 +164,15 @@ class MultiLabelHead(BaseModule):
         logits = self.logits(feats, data_samples, inputs).float()
         if self.check_finite and not logits.isfinite().all():
             raise ValueError(self._not_finite(logits, data_samples, inputs))
-        for sample, scores in zip(data_samples, logits.sigmoid(), strict=True):
+        for sample, scores in zip(data_samples, self.probabilities(logits), strict=True):
             if 'gt_labels' in sample:
                 self._require_classes(sample)
             self.set_scores(sample, scores)
         return data_samples
+
+    def probabilities(self, logits: Tensor) -> Tensor:
+        """Map logits (N, num_classes) to the probabilities of as many classes."""
+        return logits.sigmoid()
 
     def set_scores(self, sample: BaseDataElement, scores: Tensor) -> None:
         """Store the probabilities (num_classes,) of one image and what they predict."""
