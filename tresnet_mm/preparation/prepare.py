@@ -64,9 +64,10 @@ def require_fit(data: SourceData, task: str) -> None:
     if task == 'single-label':
         for image in data.images:
             labels = labels_of(image)
-            if labels is not None and len(labels) != 1:
-                raise ValueError(f'--task single-label: {image.name} has {len(labels)} labels '
-                                 'where one is wanted; --task multi-label takes any number')
+            if labels is not None and (len(labels) != 1 or image.unknown):
+                raise ValueError(f'--task single-label: {image.name} has {len(labels)} labels and '
+                                 f'{len(image.unknown)} unknown ones where one is wanted; '
+                                 '--task multi-label takes any number')
 
 
 def require_apart(source: Path, out: Path) -> None:
