@@ -13,7 +13,7 @@ from .file_names import ImageFolder
 from .label_table import LabelRow, LabelTable, read_label_table
 from .mat_file import read_mat
 from .text_file import check_regular_file, is_local, parse_json, read_text, without_collection
-from .voc_xml import VOCObject, read_voc_list, read_voc_objects
+from .voc_xml import VOCFile, VOCObject, read_voc_file, read_voc_list, read_voc_objects
 
 __all__ = [
     'CocoFile',
@@ -21,6 +21,7 @@ __all__ = [
     'LabelRow',
     'LabelTable',
     'ObjectCounts',
+    'VOCFile',
     'VOCObject',
     'check_classes',
     'check_regular_file',
@@ -33,6 +34,7 @@ __all__ = [
     'read_label_table',
     'read_mat',
     'read_text',
+    'read_voc_file',
     'read_voc_list',
     'read_voc_objects',
     'release_coco_files',
