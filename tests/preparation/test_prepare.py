@@ -4,10 +4,8 @@ from pathlib import Path
 
 import pytest
 
-pytest.importorskip('tresnet_mm.preparation.write_dataset')
-
-from tests.preparation.test_measures import image, source  # noqa: E402
-from tresnet_mm.preparation.prepare import (  # noqa: E402
+from tests.preparation.test_measures import image, source
+from tresnet_mm.preparation.prepare import (
     Wishes,
     copy_images,
     default_task,
@@ -15,7 +13,7 @@ from tresnet_mm.preparation.prepare import (  # noqa: E402
     require_apart,
     require_fit,
 )
-from tresnet_mm.preparation.source_data import Box, SourceData, SourceImage  # noqa: E402
+from tresnet_mm.preparation.source_data import Box, SourceData, SourceImage
 
 BOXES = (Box(0, 0, 0, 5, 5),)
 

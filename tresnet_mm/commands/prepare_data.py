@@ -84,7 +84,7 @@ def default_arch() -> tuple[str, str]:
     """The network to begin with, and why."""
     if torch.cuda.is_available():
         return 'm', 'there is a GPU'
-    return 'tiny', 'there is no GPU, on which TResNet-M would take minutes and here days'
+    return 'tiny', 'there is no GPU, and TResNet-M is too slow without one'
 
 
 def counts(data: SourceData, parts: Parts) -> str:
