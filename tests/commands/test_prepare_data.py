@@ -11,8 +11,8 @@ from pathlib import Path
 import pytest
 from mmengine.config import Config
 
+from tests.own_data import make_own_data
 from tresnet_mm.__main__ import main
-from tresnet_mm.datasets.shapes import ShapesSpec, make_shapes
 
 ROOT = Path(__file__).parents[2]
 CARDS = ROOT.parent / 'shared/data/cards'
@@ -28,7 +28,7 @@ TASKS = ['detection', 'multi-label', 'both', 'single-label']
 def shapes(tmp_path_factory):
     """Small images with one shape each, so that every task fits."""
     folder = tmp_path_factory.mktemp('source') / 'shapes'
-    make_shapes(folder, ShapesSpec(num_train=24, num_val=8, size=64, max_objects=1))
+    make_own_data(folder, 32)
     return folder
 
 
@@ -65,7 +65,7 @@ def test_the_default_task_is_what_is_annotated(shapes, tmp_path, capsys):
 def test_a_split_is_repeated_by_its_seed(shapes, tmp_path):
     made = {}
     for name, seed in (('a', '0'), ('b', '0'), ('c', '1')):
-        prepare(shapes, tmp_path / name, '--resplit', '--seed', seed)
+        prepare(shapes, tmp_path / name, '--seed', seed)
         content = json.loads((tmp_path / name / 'annotations/train.json').read_text())
         made[name] = {image['file_name'] for image in content['images']}
     assert made['a'] == made['b'] != made['c']
