@@ -6,6 +6,8 @@ from .coco_multilabel import CocoMultiLabel
 from .color_cutout import ColorCutout
 from .custom_multilabel import CustomMultiLabel
 from .custom_single_label import CustomSingleLabel
+from .cutmix import cutmix_collate
+from .drop_labels import DropLabels
 from .flowers102 import Flowers102
 from .image_dataset import ImageDataset
 from .image_file import check_images
@@ -13,7 +15,7 @@ from .image_folder import ImageFolderSingleLabel, ImageNet
 from .labels_to_scores import LabelsToScores
 from .load_image_checked import LoadImageChecked
 from .mixup import mixup_collate
-from .multilabel_dataset import MultiLabelDataset
+from .multilabel_dataset import LabelCounts, MultiLabelDataset
 from .pack_multilabel_inputs import PackMultiLabelInputs
 from .pack_single_label_inputs import PackSingleLabelInputs
 from .resize_short_side import ResizeShortSide
@@ -32,6 +34,8 @@ __all__ = [
     'ImageDataset',
     'ImageFolderSingleLabel',
     'ImageNet',
+    'DropLabels',
+    'LabelCounts',
     'LabelsToScores',
     'LoadImageChecked',
     'MultiLabelDataset',
@@ -41,5 +45,6 @@ __all__ = [
     'StanfordCars',
     'VOCMultiLabel',
     'check_images',
+    'cutmix_collate',
     'mixup_collate',
 ]

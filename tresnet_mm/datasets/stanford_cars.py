@@ -41,8 +41,8 @@ class StanfordCars(MultiLabelDataset):
 
     def load_data_list(self) -> list[dict]:
         """Read the annotations in their form."""
-        rows = read_mat(self.ann_file, 'annotations')[0].ravel()
-        fields = rows.dtype.names or ()
+        found = read_mat(self.ann_file, 'annotations')[0].ravel()
+        rows, fields = list(found), found.dtype.names or ()
         if 'class' not in fields:
             raise ValueError(f'{self.ann_file} has no labels; those of the test images are in '
                              'cars_test_annos_withlabels.mat')

@@ -36,13 +36,15 @@ class MultiLabelHead(BaseModule):
         thresholds: If given, predictions get ``pred_labels``, the classes whose score is above it:
             a probability for all classes, or one per class. (In the config of a model the file of
             `save_thresholds` serves too, see `build_image_head`.)
+        class_weight: What all entries of a class are weighted by in the loss, one number of at
+            least 0 per class. `ClassWeightHook` sets it from the training data.
         check_finite: Stop at NaN or infinite logits. Costs one reduction and reads one flag from
             the device per batch; mmengine's log does the latter in every iteration anyway.
         init_cfg: MMEngine initialisation config.
 
     Raises:
-        ValueError: If a number is not positive, or the thresholds are not as many as the classes or
-            outside [0, 1].
+        ValueError: If a number is not positive, the thresholds are not as many as the classes or
+            outside [0, 1], or the class weights are not as many as the classes or negative.
         TypeError: If the thresholds are no numbers.
 
     Attributes:
@@ -55,7 +57,8 @@ class MultiLabelHead(BaseModule):
 
     def __init__(self, num_classes: int, in_channels: int, loss: dict | None = None,
                  thresholds: float | Sequence[float] | np.ndarray | None = None,
-                 check_finite: bool = True, init_cfg: dict | list | None = None) -> None:
+                 check_finite: bool = True, init_cfg: dict | list | None = None,
+                 class_weight: Sequence[float] | None = None) -> None:
         super().__init__(init_cfg)
         for name, value in dict(num_classes=num_classes, in_channels=in_channels).items():
             if not isinstance(value, int) or value < 1:
@@ -67,6 +70,19 @@ class MultiLabelHead(BaseModule):
         self.thresholds: Tensor | None = None
         if thresholds is not None:
             self.thresholds = torch.from_numpy(check_thresholds(thresholds, num_classes))
+        self.class_weight: Tensor | None = None
+        if class_weight is not None:
+            self.set_class_weight(class_weight)
+
+    def set_class_weight(self, class_weight: Sequence[float]) -> None:
+        """Weight the classes in the loss from now on; errors of the argument."""
+        weight = torch.tensor(class_weight, dtype=torch.float32)
+        if weight.shape != (self.num_classes, ):
+            raise ValueError(f'class_weight must be {self.num_classes} numbers, one per class, got '
+                             f'{tuple(weight.shape)}')
+        if not (weight.isfinite() & (weight >= 0)).all():
+            raise ValueError(f'class_weight must be finite and at least 0, got {class_weight}')
+        self.class_weight = weight
 
     def forward(self, feats: Sequence[Tensor] | Tensor, valid: Tensor | None = None) -> Tensor:
         """Compute logits.
@@ -148,11 +164,14 @@ class MultiLabelHead(BaseModule):
                              f'{targets.min().item():g} to {targets.max().item():g}')
         if self.check_finite and not finite:
             raise ValueError(self._not_finite(logits, data_samples, inputs))
+        by_class = {}
+        if self.class_weight is not None:
+            by_class = dict(weight=self.class_weight.to(targets).expand_as(targets))
         if all_known or _knows_unknown(self.loss_module):
-            return dict(loss_mlc=self.loss_module(logits, targets))
+            return dict(loss_mlc=self.loss_module(logits, targets, **by_class))
         averages = getattr(self.loss_module, 'reduction', None) == 'mean'
         return dict(loss_mlc=self.loss_module(
-            logits, targets.clamp(min=0), weight=known.to(targets.dtype),
+            logits, targets.clamp(min=0), weight=known * by_class.get('weight', known.to(targets)),
             **dict(avg_factor=known.sum()) if averages else {}))
 
     def predict(self, feats: Sequence[Tensor] | Tensor, data_samples: Sequence[BaseDataElement],
