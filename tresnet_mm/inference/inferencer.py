@@ -255,9 +255,12 @@ class Inferencer(BaseInferencer):
     def _own_thresholds(self, model: nn.Module) -> Thresholds:
         if self.source.exported:
             own = (self.source.cfg.model.get('head') or {}).get('thresholds')
+            own = getattr(model, 'thresholds', None) if own is None else own
         else:
             own = getattr(getattr(model, 'head', None), 'thresholds', None)
-            own = own.numpy() if isinstance(own, torch.Tensor) else own
+            if own is None:  # a joint model's, where the checkpoint has them
+                own = getattr(getattr(model, 'image_head', None), 'thresholds', None)
+            own = own.cpu().numpy() if isinstance(own, torch.Tensor) else own
         if own is None and self.source.published is not None:
             own = self.source.published.thresholds
         return DEFAULT_THRESHOLD if own is None else own

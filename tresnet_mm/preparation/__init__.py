@@ -9,5 +9,16 @@ from .write_dataset import write_dataset
 from .write_yolo import write_yolo
 
 __all__ = [
-    'Box', 'SourceData', 'SourceImage', 'folds', 'hold_out', 'missing_classes', 'own_parts',
-    'read_source', 'split', 'write_dataset', 'write_report', 'write_yolo']
+    'Box',
+    'SourceData',
+    'SourceImage',
+    'folds',
+    'hold_out',
+    'missing_classes',
+    'own_parts',
+    'read_source',
+    'split',
+    'write_dataset',
+    'write_report',
+    'write_yolo',
+]

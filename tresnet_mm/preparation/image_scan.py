@@ -4,6 +4,7 @@ from __future__ import annotations
 import hashlib
 from collections import defaultdict
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 
@@ -31,7 +32,7 @@ def scan_images(data: SourceData) -> ImageScan:
     hashes: list[np.ndarray] = []
     files: dict[bytes, list[int]] = defaultdict(list)
     for index, image in enumerate(data.images):
-        record = dict(img_path=str(image.file))
+        record: dict[str, Any] = dict(img_path=str(image.file))
         if image.boxes is not None:  # they hold for one size
             record.update(width=image.width, height=image.height)
         try:

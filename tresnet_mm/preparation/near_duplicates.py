@@ -11,7 +11,10 @@ from PIL import Image
 #: is cut into: with fewer differing bits than bands, one band at least is equal.
 BANDS = 8
 #: Pairs that are compared at a time.
-_CHUNK = 1 << 20
+_CHUNK = 1 << 17
+#: Set bits of each 16-bit number.
+_ONES = np.unpackbits(np.arange(1 << 16, dtype=np.uint16).view(np.uint8)).reshape(-1, 16).sum(
+    axis=1, dtype=np.uint8)
 
 
 def image_hash(image: np.ndarray) -> np.ndarray:
@@ -58,8 +61,8 @@ def near_duplicates(hashes: np.ndarray) -> list[list[int]]:
 
     for band in range(BANDS):
         for first, second in _pairs(unique[:, band]):
-            differing = np.unpackbits((unique[first] ^ unique[second]).view(np.uint8), axis=1)
-            for pair in np.flatnonzero(differing.sum(axis=1) < BANDS):
+            differing = _ONES[unique[first] ^ unique[second]].sum(axis=1)
+            for pair in np.flatnonzero(differing < BANDS):
                 parent[root(int(second[pair]))] = root(int(first[pair]))
     groups = defaultdict(list)
     for index, place in enumerate(member.ravel()):

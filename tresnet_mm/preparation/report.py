@@ -1,10 +1,12 @@
 """The report on own data: what to look at before training, then the figures."""
 from __future__ import annotations
 
+import io
 import json
 import re
 import shutil
 from collections.abc import Mapping, Sequence
+from contextlib import redirect_stdout
 from pathlib import Path
 from typing import Any
 
@@ -38,13 +40,21 @@ def write_report(data: SourceData, parts: Mapping[str, Sequence[int]], folder: s
 
     Returns:
         The path of ``report.md``.
+
+    Raises:
+        FileExistsError: If ``FOLDER/report`` is there and is no report.
     """
     target = Path(folder) / 'report'
+    if target.exists() and not (target / 'report.md').is_file():
+        raise FileExistsError(f'{target} is there and is no report of this kind; move it away or '
+                              f'choose another folder')
     made = target.with_name('.report.part')
     shutil.rmtree(made, ignore_errors=True)
     made.mkdir(parents=True)
     try:
-        (made / 'report.md').write_text(_report(data, parts, made, scale), encoding='utf-8')
+        with redirect_stdout(io.StringIO()):  # the sheets tell of a folder that is renamed
+            text = _report(data, parts, made, scale)
+        (made / 'report.md').write_text(text, encoding='utf-8')
         shutil.rmtree(target, ignore_errors=True)
         made.replace(target)
     except BaseException:
@@ -85,7 +95,6 @@ def _alike(data: SourceData, parts: Mapping[str, Sequence[int]], scan: ImageScan
            pictures: ReportPictures) -> tuple[list[str], list[str]]:
     """What is to be told of images that look the same, across parts and inside one."""
     of = {index: part for part, members in parts.items() for index in members}
-    copies = {index for same in scan.copies for index in same}
     groups: dict[bool, list[list[int]]] = {True: [], False: []}
     for group in scan.alike:
         groups[len({of.get(index) for index in group}) > 1].append(group)
@@ -95,9 +104,9 @@ def _alike(data: SourceData, parts: Mapping[str, Sequence[int]], scan: ImageScan
         if groups[across]:
             records: list[dict[str, Any]] = [
                 dict(images=[data.images[i].name for i in group],
-                     parts=[of.get(i) for i in group], same_bytes=all(i in copies for i in group))
+                     parts=[of.get(i) for i in group], same_bytes=group in scan.copies)
                 for group in groups[across]]
-            # a group may lie in more than two images: show two that lie apart
+            # of a group two are shown, from different parts where it can be
             shown = [sorted(group, key=lambda i: _apart_first(of, group, i))
                      for group in groups[across]]
             pictures.alike(name, title, shown, records)
@@ -153,7 +162,7 @@ def _rare(data: SourceData, parts: Mapping[str, Sequence[int]]) -> list[str]:
 
 
 def _odd_lines(data: SourceData, odd: Mapping[str, list[OddBox]]) -> list[str]:
-    return [f'{KINDS[kind].split(";")[0]}: {len(found)} ([picture]({kind}.png), '
+    return [f'{KINDS[kind].split(";")[0].split(" (")[0]}: {len(found)} ([picture]({kind}.png), '
             f'[list]({kind}.json)).' for kind, found in odd.items() if found]
 
 

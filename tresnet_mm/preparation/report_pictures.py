@@ -1,6 +1,7 @@
 """The pictures of the report on own data, with their lists."""
 from __future__ import annotations
 
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -76,15 +77,18 @@ class ReportPictures:
         names = []
         for label, members in sorted(holders.items())[:_SHEETS]:
             members = [i for i in members if i not in self.unreadable]
+            if not members:
+                continue
             # evenly over the whole source
             chosen = members[::max(1, len(members) // _SAMPLES)][:_SAMPLES]
             names.append(f'class_{label}')
             self.writer.sheet(names[-1], self.data.classes[label],
                               [dict(image=self.data.images[i].name) for i in chosen],
-                              lambda place, chosen=chosen: self._sample(chosen[place]))
+                              partial(self._sample, chosen))
         return names
 
-    def _sample(self, index: int) -> np.ndarray:
+    def _sample(self, chosen: list[int], place: int) -> np.ndarray:
+        index = chosen[place]
         image = self.data.images[index]
         sample = BaseDataElement()
         if image.boxes is not None:
