@@ -27,7 +27,7 @@ from .small_backbones import use_backbone
 from .small_sets import classes_of
 from .trainings import Trainings, load_config, mean_and_spread
 
-LONG_SIDE, EPOCHS, WIDTH = 192, 16, 0.25
+LONG_SIDE, EPOCHS, WIDTH = 160, 12, 0.25
 HIDDEN = (0, 25, 60)
 METRIC = 'multi-label/mAP'
 #: row of the table, the loss's config, and whether it knows which entries are hidden
@@ -95,3 +95,22 @@ def contenders(data: Path, epochs: int = EPOCHS, losses: Sequence[str] = tuple(L
                 type='CustomMultiLabel', ann_file=write_labels(data, hidden, known))
             configs[f'{loss}_{hidden}'] = cfg
     return configs
+
+
+def trainings(data: Path, seeds: Sequence[int], epochs: int = EPOCHS,
+              losses: Sequence[str] = tuple(LOSSES), **where: Any) -> Trainings:
+    """All runs of the experiment."""
+    facts = dict(long_side=LONG_SIDE, epochs=epochs, width=WIDTH, hidden=HIDDEN)
+    return Trainings('cards_losses', contenders(data, epochs, losses), seeds, facts=facts, **where)
+
+
+def table(runs: Sequence[Mapping[str, Any]]) -> str:
+    """Means and standard deviations of the mAP over the seeds, in percent."""
+    return markdown_table([
+        {'loss': name, **{f'{hidden} % hidden': mean_and_spread(runs, f'{loss}_{hidden}', METRIC)
+                          for hidden in HIDDEN}}
+        for loss, (name, *_) in LOSSES.items()])
+
+
+if __name__ == '__main__':
+    experiment('cards_losses', __doc__, trainings, table, LONG_SIDE)
