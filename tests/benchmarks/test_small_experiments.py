@@ -22,6 +22,7 @@ from benchmarks.experiments.trainings import (
     train_and_test,
 )
 from tresnet_mm.datasets.shapes import SHAPES_SET, make_shapes
+from tresnet_mm.preparation.source_data import Box, SourceData, SourceImage
 
 FEW = dataclasses.replace(SHAPES_SET, num_train=20, num_val=6)
 
@@ -38,30 +39,41 @@ def run(contender: str, seed: int, iterations: int = 5, **metrics: float) -> dic
                 metrics={key.replace('__', '/'): value for key, value in metrics.items()})
 
 
+def read_shapes(root: Path) -> SourceData:
+    """The synthetic set as a source, its validation part for the test part."""
+    images: list[SourceImage] = []
+    for part, name in (('train', 'train'), ('test', 'val')):
+        coco = json.loads((root / f'annotations/instances_{name}.json').read_text())
+        classes = {c['id']: place for place, c in enumerate(coco['categories'])}
+        for image in coco['images']:
+            boxes = tuple(Box(classes[a['category_id']], *a['bbox'])
+                          for a in coco['annotations'] if a['image_id'] == image['id'])
+            file = image['file_name']
+            images.append(SourceImage(root / name / file, f'{name}/{file}', image['width'],
+                                      image['height'], boxes, None, part=part))
+    names = tuple(category['name'] for category in coco['categories'])
+    return SourceData('coco', root, names, tuple(images))
+
+
 @pytest.fixture(scope='module')
 def data(tmp_path_factory) -> Path:
     """Twenty synthetic images and six to test with, at half their size."""
     folder = tmp_path_factory.mktemp('data')
     make_shapes(folder / 'shapes', FEW)
-    for part, name in (('train', 'train'), ('test', 'val')):
-        shrink(folder / f'shapes/annotations/instances_{name}.json', folder / 'shapes' / name,
-               folder / 'small', part, 64)
+    for part in ('train', 'test'):
+        shrink(read_shapes(folder / 'shapes'), part, folder / 'small', 64)
     return folder / 'small'
 
 
 def test_images_shrink_with_their_boxes_in_the_order_of_their_names(tmp_path):
     for name, shape in dict(b=(40, 80, 3), a=(100, 50, 3)).items():
         cv2.imwrite(str(tmp_path / f'{name}.png'), np.full(shape, 90, np.uint8))
-    coco = dict(
-        images=[dict(id=7, file_name='b.png', width=80, height=40),
-                dict(id=9, file_name='a.png', width=50, height=100)],
-        categories=[dict(id=3, name='dog'), dict(id=5, name='cat')],
-        annotations=[dict(id=1, image_id=7, category_id=3, bbox=[8, 4, 40, 20], area=800,
-                          iscrowd=0),
-                     dict(id=2, image_id=9, category_id=5, bbox=[0, 50, 50, 50], area=2500,
-                          iscrowd=1)])
-    (tmp_path / 'boxes.json').write_text(json.dumps(coco))
-    shrink(tmp_path / 'boxes.json', tmp_path, tmp_path / 'out', 'train', 20)
+    wide = SourceImage(tmp_path / 'b.png', 'b.png', 80, 40, (Box(0, 8, 4, 40, 20), ), None,
+                       part='train')
+    high = SourceImage(tmp_path / 'a.png', 'a.png', 50, 100, (Box(1, 0, 50, 50, 50, True), ), None,
+                       part='train')
+    source = SourceData('voc', tmp_path, ('dog', 'cat'), (wide, high))
+    shrink(source, 'train', tmp_path / 'out', 20)
     small = json.loads((tmp_path / 'out/annotations/instances_train.json').read_text())
     assert small['images'] == [dict(id=1, file_name='a.jpg', width=10, height=20),
                                dict(id=2, file_name='b.jpg', width=20, height=10)]
@@ -70,6 +82,11 @@ def test_images_shrink_with_their_boxes_in_the_order_of_their_names(tmp_path):
                                                (2, 2, [2, 1, 10, 5], 50, 0)]
     assert classes_of(tmp_path / 'out') == ('cat', 'dog')
     assert cv2.imread(str(tmp_path / 'out/train/a.jpg')).shape == (20, 10, 3)
+    with pytest.raises(ValueError, match="the part 'test' needs images"):
+        shrink(source, 'test', tmp_path / 'out', 20)
+    twice = dataclasses.replace(source, images=(wide, wide))
+    with pytest.raises(ValueError, match='each of its own name'):
+        shrink(twice, 'train', tmp_path / 'out', 20)
 
 
 def test_the_backbones_have_equal_multiply_adds():
