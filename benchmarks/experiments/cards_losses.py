@@ -27,7 +27,7 @@ from .small_backbones import use_backbone
 from .small_sets import classes_of
 from .trainings import Trainings, load_config, mean_and_spread
 
-LONG_SIDE, EPOCHS, WIDTH = 160, 12, 0.25
+LONG_SIDE, EPOCHS, WIDTH = 160, 10, 0.25
 HIDDEN = (0, 25, 60)
 METRIC = 'multi-label/mAP'
 #: row of the table, the loss's config, and whether it knows which entries are hidden
