@@ -30,6 +30,8 @@ from .trainings import Trainings, load_config, mean_and_spread
 LONG_SIDE, EPOCHS, WIDTH = 160, 10, 0.25
 HIDDEN = (0, 25, 60)
 METRIC = 'multi-label/mAP'
+#: the contender that `learning_curve` has its runs on all of the data from
+WHOLE = 'asl_0'
 #: row of the table, the loss's config, and whether it knows which entries are hidden
 LOSSES = {
     'asl': ('ASL (4, 0, 0.05)', dict(
