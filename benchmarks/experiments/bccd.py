@@ -23,8 +23,8 @@ from .trainings import Trainings, load_config, mean_and_spread
 
 DETECTORS = {'fcos': 'FCOS', 'retinanet': 'RetinaNet', 'atss': 'ATSS'}
 LONG_SIDE, EPOCHS = 256, 12
-METRICS = {'mAP': 'coco/bbox_mAP', 'at IoU 0.5': 'coco/bbox_mAP_50', 'small': 'coco/bbox_mAP_s',
-           'medium': 'coco/bbox_mAP_m'}
+METRICS = {'mAP': 'coco/bbox_mAP', 'at IoU 0.5': 'coco/bbox_mAP_50',
+           'at IoU 0.75': 'coco/bbox_mAP_75'}
 
 
 def contenders(data: Path, epochs: int = EPOCHS) -> dict[str, Config]:

@@ -199,8 +199,8 @@ def test_tables(tmp_path):
     runs = [run('fcos_tresnet', seed, coco__bbox_mAP=value, coco__bbox_mAP_50=0.7)
             for seed, value in enumerate((0.40, 0.42, 0.44))]
     assert cells(bccd.table(runs))[:2] == [
-        ['FCOS', 'TResNet', '42.0 ± 2.0', '70.0 ± 0.0', '-', '-'],
-        ['FCOS', 'ResNet-18, narrow', '-', '-', '-', '-']]
+        ['FCOS', 'TResNet', '42.0 ± 2.0', '70.0 ± 0.0', '-'],
+        ['FCOS', 'ResNet-18, narrow', '-', '-', '-']]
     whole = [run('asl_0', seed, multi_label__mAP=40.0 + seed) for seed in range(3)]
     (tmp_path / 'cards_losses.json').write_text(json.dumps(dict(runs=whole)))
     part = [run('25 %', seed, multi_label__mAP=30.0) for seed in range(2)]
