@@ -70,7 +70,8 @@ class Trainings:
             RunError: A training failed, or contenders were trained for unequal iterations.
         """
         kept = {self._key(run): run for run in read_runs(self.file)}
-        wanted = [dict(contender=contender, seed=seed, config=fingerprint(cfg))
+        wanted = [dict(contender=contender, seed=seed, config=fingerprint(cfg),
+                       data=data_fingerprint(cfg))
                   for seed in self.seeds for contender, cfg in self.configs.items()]
         missing = [run for run in wanted if self._key(run) not in kept]
         for run, result in self._train(missing, jobs):
@@ -83,8 +84,8 @@ class Trainings:
         return runs
 
     @staticmethod
-    def _key(run: Mapping[str, Any]) -> tuple[str, int, str]:
-        return run['contender'], run['seed'], run['config']
+    def _key(run: Mapping[str, Any]) -> tuple[str, int, str, str]:
+        return run['contender'], run['seed'], run['config'], run['data']
 
     def _train(self, runs: Sequence[dict], jobs: int) -> Iterator[tuple[dict, dict]]:
         if not runs:
@@ -150,6 +151,13 @@ def fingerprint(cfg: Config) -> str:
 
     text = json.dumps(without_places(cfg.to_dict()), sort_keys=True, default=str)
     return hashlib.sha256(text.encode()).hexdigest()[:8]
+
+
+def data_fingerprint(cfg: Config) -> str:
+    """Eight letters that change with the annotations of the training and the test part."""
+    files = [Path(loader.dataset.data_root) / loader.dataset.ann_file
+             for loader in (cfg.train_dataloader, cfg.test_dataloader)]
+    return hashlib.sha256(b''.join(file.read_bytes() for file in files)).hexdigest()[:8]
 
 
 def read_runs(file: Path) -> list[dict[str, Any]]:

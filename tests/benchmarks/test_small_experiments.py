@@ -116,6 +116,14 @@ def test_contenders_differ_in_their_backbone_alone(experiment, data):
             assert mine == other
 
 
+def with_data(folder: Path, **settings: float) -> Config:
+    """A config of labels that lie in a folder."""
+    folder.mkdir(exist_ok=True)
+    (folder / 'labels').write_text('labels')
+    loader = dict(dataset=dict(data_root=f'{folder}/', ann_file='labels'))
+    return Config(dict(train_dataloader=loader, test_dataloader=loader, **settings))
+
+
 def test_results_are_kept_and_not_trained_again(tmp_path, monkeypatch):
     trained = []
 
@@ -125,18 +133,21 @@ def test_results_are_kept_and_not_trained_again(tmp_path, monkeypatch):
             yield entry, dict(metrics=dict(mAP=0.5), iterations=3, seconds=1.0)
 
     monkeypatch.setattr(Trainings, '_train', train)
-    configs = dict(a=Config(dict(lr=1, data_root='here')), b=Config(dict(lr=2)))
+    configs = dict(a=with_data(tmp_path / 'here', lr=1), b=with_data(tmp_path / 'here', lr=2))
     first = Trainings('some', configs, [0], tmp_path, dict(side=5)).run()
     again = Trainings('some', configs, [0, 1], tmp_path, dict(side=5)).run()
     assert trained == [('a', 0), ('b', 0), ('a', 1), ('b', 1)] and again[:2] == first
-    configs['a'] = Config(dict(lr=1, data_root='there'))
+    configs['a'] = with_data(tmp_path / 'there', lr=1)
     Trainings('some', configs, [0, 1], tmp_path).run()
     assert len(trained) == 4  # the place of the data is no part of a training
-    configs['a'] = Config(dict(lr=3))
+    configs['a'] = with_data(tmp_path / 'there', lr=3)
     Trainings('some', configs, [0], tmp_path).run()
     assert trained[4:] == [('a', 0)]
+    (tmp_path / 'there/labels').write_text('others')
+    Trainings('some', configs, [0], tmp_path).run()
+    assert trained[5:] == [('a', 0)]
     kept = json.loads((tmp_path / 'some.json').read_text())
-    assert kept['environment']['versions']['torch'] and len(kept['runs']) == 5
+    assert kept['environment']['versions']['torch'] and len(kept['runs']) == 6
 
 
 def test_fingerprints_are_of_the_values():
