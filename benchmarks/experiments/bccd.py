@@ -19,7 +19,7 @@ from ..markdown_table import markdown_table
 from .command import experiment
 from .small_backbones import BACKBONES, NAMES, check_equal, costs, use_backbone
 from .small_sets import classes_of
-from .trainings import Trainings, load_config, mean_and_spread
+from .trainings import Trainings, load_config, mean_and_spread, seeds_of
 
 DETECTORS = {'fcos': 'FCOS', 'retinanet': 'RetinaNet', 'atss': 'ATSS'}
 LONG_SIDE, EPOCHS = 256, 12
@@ -54,7 +54,7 @@ def table(runs: Sequence[Mapping[str, Any]]) -> str:
             contender = f'{detector}_{backbone}'
             rows.append({'detector': name, 'backbone': NAMES[backbone], **{
                 title: mean_and_spread(runs, contender, metric, 100)
-                for title, metric in METRICS.items()}})
+                for title, metric in METRICS.items()}, 'seeds': seeds_of(runs, contender)})
     return markdown_table(rows)
 
 

@@ -20,7 +20,7 @@ from ..markdown_table import markdown_table
 from .command import experiment
 from .small_backbones import BACKBONES, NAMES, check_equal, costs, use_backbone
 from .small_sets import classes_of
-from .trainings import Trainings, load_config, mean_and_spread
+from .trainings import Trainings, load_config, mean_and_spread, seeds_of
 
 MODELS = {'fcos': 'detector', 'classifier': 'classifier', 'joint': 'joint model'}
 LONG_SIDE, EPOCHS = 192, 10
@@ -53,9 +53,10 @@ def table(runs: Sequence[Mapping[str, Any]]) -> str:
     rows = []
     for model, name in MODELS.items():
         for backbone in BACKBONES:
+            contender = f'{model}_{backbone}'
             rows.append({'model': name, 'backbone': NAMES[backbone], **{
-                title: mean_and_spread(runs, f'{model}_{backbone}', metric, scale)
-                for title, (metric, scale) in METRICS.items()}})
+                title: mean_and_spread(runs, contender, metric, scale)
+                for title, (metric, scale) in METRICS.items()}, 'seeds': seeds_of(runs, contender)})
     return markdown_table(rows)
 
 

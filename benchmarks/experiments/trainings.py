@@ -181,3 +181,8 @@ def mean_and_spread(runs: Sequence[Mapping[str, Any]], contender: str, metric: s
         return '-'
     spread = f' ± {statistics.stdev(values):.{digits}f}' if len(values) > 1 else ''
     return f'{statistics.mean(values):.{digits}f}{spread}'
+
+
+def seeds_of(runs: Sequence[Mapping[str, Any]], contender: str) -> str:
+    """With which seeds a contender was trained."""
+    return ', '.join(str(run['seed']) for run in runs if run['contender'] == contender) or '-'

@@ -210,15 +210,16 @@ def test_tables(tmp_path):
     runs = [run('fcos_tresnet', seed, coco__bbox_mAP=value, coco__bbox_mAP_50=0.7)
             for seed, value in enumerate((0.40, 0.42, 0.44))]
     assert cells(bccd.table(runs))[:2] == [
-        ['FCOS', 'TResNet', '42.0 ± 2.0', '70.0 ± 0.0', '-'],
-        ['FCOS', 'ResNet-18, narrow', '-', '-', '-']]
+        ['FCOS', 'TResNet', '42.0 ± 2.0', '70.0 ± 0.0', '-', '0, 1, 2'],
+        ['FCOS', 'ResNet-18, narrow', '-', '-', '-', '-']]
     whole = [run('asl_0', seed, multi_label__mAP=40.0 + seed) for seed in range(3)]
     (tmp_path / 'cards_losses.json').write_text(json.dumps(dict(runs=whole)))
     part = [run('25 %', seed, multi_label__mAP=30.0) for seed in range(2)]
     assert cells(learning_curve.table(part, tmp_path)) == [
         ['25 %', '30.0 ± 0.0'], ['50 %', '-'], ['100 %', '40.5 ± 0.7']]
     joint = [run('joint_resnet', 0, coco__bbox_mAP=0.25, multi_label__mAP=44.44)]
-    assert cells(cards.table(joint))[5] == ['joint model', 'ResNet-18, narrow', '25.0', '-', '44.4']
+    assert cells(cards.table(joint))[5] == [
+        'joint model', 'ResNet-18, narrow', '25.0', '-', '44.4', '0']
     hidden = [run('asl_25', seed, multi_label__mAP=40.0 + seed) for seed in range(2)]
     assert cells(cards_losses.table(hidden))[0] == ['ASL (4, 0, 0.05)', '-', '40.5 ± 0.7', '-']
 
