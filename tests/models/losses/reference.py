@@ -47,3 +47,45 @@ def plain_single_label(
 def gradient(loss: Tensor, x: Tensor) -> Tensor:
     """Gradient of the sum of ``loss`` by ``x``."""
     return torch.autograd.grad(loss.sum(), x)[0]
+
+
+def plain_focal(x: Tensor, gamma: float) -> Tensor:
+    """Focal loss of positives, by their logits."""
+    return -((1 - torch.sigmoid(x)) ** gamma) * torch.nn.functional.logsigmoid(x)
+
+
+def plain_hill(x: Tensor, y: Tensor, hill_lambda: float = 1.5, margin: float = 1,
+               gamma: float = 2) -> Tensor:
+    """Hill loss of every entry."""
+    p = torch.sigmoid(x)
+    return y * plain_focal(x - margin, gamma) + (1 - y) * (hill_lambda - p) * p**2
+
+
+def plain_splc(x: Tensor, y: Tensor, epoch: int = 1, tau: float = 0.6, change_epoch: int = 1,
+               margin: float = 1, gamma: float = 2) -> Tensor:
+    """SPLC of every entry."""
+    absent = plain_focal(-x, gamma)
+    if epoch >= change_epoch:
+        absent = torch.where(torch.sigmoid(x) > tau, plain_focal(x, gamma), absent)
+    return y * plain_focal(x - margin, gamma) + (1 - y) * absent
+
+
+def plain_zlpr(x: Tensor, y: Tensor) -> Tensor:
+    """ZLPR of every sample."""
+    return (1 + (y * (-x).exp()).sum(1)).log() + (1 + ((1 - y) * x.exp()).sum(1)).log()
+
+
+def plain_two_way(x: Tensor, y: Tensor, known: Tensor, temperature_pos: float = 4,
+                  temperature_neg: float = 1) -> list[list[Tensor]]:
+    """Losses of the samples, and of the classes, that have positives."""
+    both: list[list[Tensor]] = []
+    for logits, targets, seen in ((x, y, known), (x.T, y.T, known.T)):
+        both.append([])
+        for row, target, mask in zip(logits, targets, seen, strict=True):
+            positive, negative = row[(target > 0) & mask], row[(target == 0) & mask]
+            if len(positive) == 0:
+                continue
+            low = temperature_pos * (-positive / temperature_pos).exp().sum().log()
+            high = temperature_neg * (negative / temperature_neg).exp().sum().log()
+            both[-1].append((1 + (low + high).exp()).log() if len(negative) else 0 * low)
+    return both

@@ -75,7 +75,7 @@ def chunked_binary_loss(
     if validate and by_class:
         _check_classes(target, pred.shape[1])
     elif validate and not hard:
-        hard = _check_range(target, ignore_index)
+        hard = check_range(target, ignore_index)
     return _ChunkedBinaryLoss.apply(pred, target, weight, term, ignore_index, reduce, hard)
 
 
@@ -177,7 +177,7 @@ def _check_classes(target: Tensor, num_classes: int) -> None:
             )
 
 
-def _check_range(target: Tensor, ignore_index: float | None) -> bool:
+def check_range(target: Tensor, ignore_index: float | None) -> bool:
     """Return whether all targets are 0 or 1; raise ValueError for one outside [0, 1]."""
     hard = True
     for rows in row_chunks(target):

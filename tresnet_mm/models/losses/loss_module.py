@@ -40,11 +40,12 @@ class LossModule(nn.Module):
 
     def forward(self, pred: Tensor, target: Tensor, weight: Tensor | None = None,
                 avg_factor: float | Tensor | None = None,
-                reduction_override: str | None = None) -> Tensor:
-        """Return the weighted loss; what ``pred`` and ``target`` are is said by the function."""
+                reduction_override: str | None = None, **more: Any) -> Tensor:
+        """Return the weighted loss; what the arguments are is said by the function."""
         return self.loss_weight * self._function(
             pred, target, weight, reduction=reduction_override or self.reduction,
-            avg_factor=avg_factor, **{name: getattr(self, name) for name in self._constants})
+            avg_factor=avg_factor, **more,
+            **{name: getattr(self, name) for name in self._constants})
 
     def extra_repr(self) -> str:
         names = (*self._constants, 'reduction', 'loss_weight')
