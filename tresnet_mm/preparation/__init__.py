@@ -1,6 +1,10 @@
 """Own data to a data set, its split, a report and a config that trains."""
 
 from .folds import folds
+from .read_source import read_source
+from .source_data import Box, SourceData, SourceImage
 from .split import hold_out, missing_classes, own_parts, split
+from .write_dataset import write_dataset
 
-__all__ = ['folds', 'hold_out', 'missing_classes', 'own_parts', 'split']
+__all__ = ['Box', 'SourceData', 'SourceImage', 'folds', 'hold_out', 'missing_classes', 'own_parts',
+           'read_source', 'split', 'write_dataset']

@@ -12,7 +12,7 @@ from .coco_segmentation import clean_segmentation, with_clean_mask
 from .file_names import ImageFolder
 from .label_table import LabelRow, LabelTable, read_label_table
 from .text_file import check_regular_file, is_local, parse_json, read_text, without_collection
-from .voc_xml import VOCObject, read_voc_list, read_voc_objects
+from .voc_xml import VOCFile, VOCObject, read_voc_file, read_voc_list, read_voc_objects
 
 __all__ = [
     'CocoFile',
@@ -20,6 +20,7 @@ __all__ = [
     'LabelRow',
     'LabelTable',
     'ObjectCounts',
+    'VOCFile',
     'VOCObject',
     'check_classes',
     'check_regular_file',
@@ -31,6 +32,7 @@ __all__ = [
     'read_coco',
     'read_label_table',
     'read_text',
+    'read_voc_file',
     'read_voc_list',
     'read_voc_objects',
     'release_coco_files',
