@@ -42,7 +42,8 @@ LOSSES = {
         type='AsymmetricLoss', gamma_neg=2, gamma_pos=2, clip=0), False),
     'hill': ('Hill', dict(type='HillLoss'), False),
     'splc': ('SPLC', dict(type='SPLCLoss'), False),
-    'selective': ('selective', dict(type='PartialAsymmetricLoss', mode='selective'), True),
+    'selective': ('selective', dict(
+        type='PartialAsymmetricLoss', mode='selective', likelihood_topk=1), True),
     'asl_known': ('ASL, hidden left out', dict(
         type='AsymmetricLoss', gamma_neg=4, gamma_pos=0, clip=0.05, detach_weights=True), True),
 }
