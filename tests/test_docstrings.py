@@ -16,6 +16,7 @@ MODULES = [
     'config_tree',
     'deploy.fuse',
     'evaluation.multilabel_metric',
+    'evaluation.single_label_metric',
     'inference.inferencer',
     'models.complexity',
     'models.layers.inplace_abn',

@@ -95,6 +95,21 @@ def test_golden_file_through_load_from(name, golden_dir, tmp_path):
         assert error(model(arrays['input']), arrays['logits']) < 1e-4
 
 
+def test_published_classes_through_the_single_label_head(golden_dir, tmp_path):
+    """The ImageNet file gives its published logits, and their softmax as scores."""
+    meta, checkpoint, arrays = golden(golden_dir, 'official_m')
+    torch.save(checkpoint, tmp_path / 'model.pth')
+    model = MultiLabelClassifier(
+        backbone=dict(type='TResNet', arch=meta['arch']),
+        head=dict(type='SingleLabelHead', num_classes=meta['num_classes'])).eval()
+    load_checkpoint(model, str(tmp_path / 'model.pth'), map_location='cpu', strict=True)
+    with torch.no_grad():
+        assert error(model(arrays['input']), arrays['logits']) < 1e-4
+        samples = model(arrays['input'], mode='predict')
+    scores = torch.stack([sample.pred_scores for sample in samples])[:len(arrays['logits'])]
+    assert error(scores, arrays['logits'].softmax(1)) < 1e-3
+
+
 def test_same_name_two_networks(golden_dir):
     """ML-Decoder's tresnet_l.pth into TResNet's tresnet_l: refused, both named."""
     _, checkpoint, _ = golden(golden_dir, 'mldecoder_v2_l')

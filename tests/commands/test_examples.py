@@ -52,7 +52,7 @@ SHORT = [
 #: Command -> what is added to its example to keep it short.
 MORE = {
     'train': ['--cfg-options', *SHORT], 'test': ['--cfg-options', *SHORT],
-    'browse': ['--cfg-options', *SHORT],
+    'browse': ['--cfg-options', *SHORT], 'calibrate': ['--cfg-options', *SHORT],
     'make-shapes': ['--num-train', '2', '--num-val', '1', '--size', '64'],
     'export': ['--size', '64', '64'], 'image-demo': ['--device', 'cpu'],
 }

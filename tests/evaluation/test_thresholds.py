@@ -9,7 +9,12 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
-from tresnet_mm.evaluation import best_f1_thresholds, load_thresholds
+from tresnet_mm.evaluation import (
+    best_f1_thresholds,
+    load_thresholds,
+    thresholds_at_precision,
+    thresholds_at_recall,
+)
 
 
 def f1(scores, targets, threshold):
@@ -34,6 +39,34 @@ def test_no_threshold_is_better(scores, data):
         assert f1(scores, targets, thresholds[0]) == pytest.approx(best[0])
         candidates = [0.0, *np.nextafter(scores, np.float32(-1)), *scores]
         assert best[0] >= max(f1(scores, targets, np.float32(t)) for t in candidates) - 1e-12
+
+
+def measures(scores, targets, threshold):
+    """Precision and recall."""
+    known = targets != -1
+    predicted, positive = scores[known] > threshold, targets[known] == 1
+    hits = (predicted & positive).sum()
+    return hits / max(1, predicted.sum()), hits / positive.sum()
+
+
+@settings(max_examples=80, deadline=None)
+@given(SCORES, st.data(), st.sampled_from([0.3, 0.5, 0.8, 1.0]), st.booleans())
+def test_no_threshold_keeps_to_the_wanted_and_is_better(scores, data, wanted, of_precision):
+    targets = data.draw(arrays(np.int8, len(scores), elements=st.sampled_from([-1, 0, 1])))
+    find = thresholds_at_precision if of_precision else thresholds_at_recall
+    thresholds, reached = find(scores[:, None], targets[:, None], wanted)
+    if not (targets == 1).any():
+        assert thresholds[0] == 0.5 and np.isnan(reached[0])
+        return
+
+    def order(threshold):
+        precision, recall = measures(scores, targets, threshold)
+        kept, other = (precision, recall) if of_precision else (recall, precision)
+        return (1, other) if kept >= wanted else (0, kept)
+    best = order(thresholds[0])
+    assert reached[0] == measures(scores, targets, thresholds[0])[not of_precision]
+    candidates = [0.0, *np.clip(np.nextafter(scores, np.float32(-1)), 0, 1), *scores]
+    assert best >= max(order(np.float32(t)) for t in candidates)
 
 
 def test_tool_improves_f1(tmp_path, repo_root):

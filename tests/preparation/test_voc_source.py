@@ -105,6 +105,51 @@ def test_one_image_of_two_files(tmp_path):
         read_source(tmp_path)
 
 
+def listed(folder: Path, **lists: str) -> Path:
+    for name in ('a', 'b', 'c'):
+        image(folder / f'JPEGImages/{name}.jpg')
+        write(folder / f'Annotations/{name}.xml', DOG)
+    for part, text in lists.items():
+        path = folder / f'ImageSets/Main/{part}.txt'
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(text)
+    return folder
+
+
+def test_lists(tmp_path):
+    data = read_source(listed(tmp_path, train='a\n', val='b.jpg\n', trainval='a\nb\nc\n'))
+    assert {found.file.stem: found.part for found in data.images} == {
+        'a': 'train', 'b': 'val', 'c': None}
+    assert any(note.startswith('1 images of no part') for note in data.notes)
+
+
+@pytest.mark.parametrize(('lists', 'message'), [
+    (dict(train='a\n', val='b\na\n'), r"val\.txt:2: 'a' is in train\.txt too"),
+    (dict(train='x\n'), r"train\.txt:1 lists 'x'"),
+    (dict(train='../x\n'), r'train\.txt:1: file name .* leaves the image folder'),
+])
+def test_bad_lists(tmp_path, lists, message):
+    with pytest.raises((ValueError, FileNotFoundError), match=message):
+        read_source(listed(tmp_path, **lists))
+
+
+def test_two_images_fit_one_name(tmp_path):
+    for name in ('a.jpg', 'a.png'):
+        image(tmp_path / name)
+    write(tmp_path / 'a.xml', DOG)
+    with pytest.raises(ValueError, match=r"a\.jpg and a\.png in .* both fit 'a'"):
+        read_source(tmp_path)
+    write(tmp_path / 'a.xml', DOG, filename='a.png')
+    assert read_source(tmp_path).images[0].name == 'a.png'
+
+
+def test_entities_are_refused(tmp_path):
+    image(tmp_path / 'a.jpg')
+    (tmp_path / 'a.xml').write_text('<!DOCTYPE x [<!ENTITY e "dog">]><annotation/>')
+    with pytest.raises(ValueError, match='refused: it declares entities'):
+        read_source(tmp_path)
+
+
 @pytest.mark.parametrize(('name', 'classes', 'boxes', 'parts'), [
     ('cards', 6, 670, {'train': 296, 'test': 67}),
     ('bccd', 3, 4888, {'train': 205, 'val': 87, 'test': 72}),

@@ -24,6 +24,9 @@ from .norms import convert_norms
 from .sources import read_source
 from .torch_file import MapLocation
 
+#: What `Calibration` adds to a head's own keys, in a checkpoint that was calibrated.
+CALIBRATION = 'head.calibration.'
+
 
 def load_from_tresnet_mm(filename: str, map_location: MapLocation = None) -> dict[str, Any]:
     """Read a checkpoint for mmengine's `CheckpointLoader`, converted where it is published."""
@@ -187,8 +190,9 @@ def adapt_model_state_dict(head: nn.Module, norm: str, state_dict: dict[str, Ten
         own = converted.state_dict
         state_dict.update((prefix + key, value) for key, value in own.items())
     given = {key.removeprefix('head.'): value for key, value in own.items()
-             if key.startswith('head.')}
-    wanted = dict(head.state_dict())
+             if key.startswith('head.') and not key.startswith(CALIBRATION)}
+    wanted = {key: value for key, value in head.state_dict().items()
+              if not f'head.{key}'.startswith(CALIBRATION)}  # which it checks by itself
     if not given or not (problems := _problems(given, wanted)):
         return
     raise CheckpointMismatch(

@@ -7,8 +7,10 @@ from typing import Any
 from .published import Published
 
 _TASKS = {'detection': 'object-detection', 'multi-label': 'image-classification',
+          'single-label': 'image-classification',
           'both': 'object-detection'}
 _WORDS = {'detection': 'boxes', 'multi-label': 'image-level labels',
+          'single-label': 'one label an image',
           'both': 'boxes and image-level labels'}
 _MOST_CLASSES = 200
 

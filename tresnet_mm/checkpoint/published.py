@@ -21,7 +21,7 @@ from .plain_config import MODEL_REGISTRIES, PIPELINE_REGISTRIES, check_config
 
 #: The metadata's key.
 KEY = 'tresnet_mm'
-TASKS = ('detection', 'multi-label', 'both')
+TASKS = ('detection', 'multi-label', 'single-label', 'both')
 _TUPLE = '_tuple_'
 #: Ten times that of a detector of 10,000 classes.
 _MAX_SIZE = 8 << 20
@@ -34,7 +34,7 @@ class Published:
     """What a published file says of its model. Its values have been checked; see `check_config`."""
 
     task: str
-    """'detection', 'multi-label' or 'both'."""
+    """One of `TASKS`."""
     arch: str
     """Key of `ARCHS`; '' for a custom one."""
     model: dict[str, Any]

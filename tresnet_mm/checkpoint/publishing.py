@@ -142,7 +142,10 @@ def _in_scope(root: Registry, scope: str, name: str) -> Any:
 def _task(model: Mapping[str, Any]) -> str:
     if 'detector' in model:
         return 'both'
-    return 'multi-label' if 'head' in model else 'detection'
+    if 'head' not in model:
+        return 'detection'
+    single = type_name(model['head'].get('type')) == 'SingleLabelHead'
+    return 'single-label' if single else 'multi-label'
 
 
 def _arch(model: Mapping[str, Any]) -> str:

@@ -22,6 +22,7 @@ COMMANDS = {
     'convert': ('convert', "convert a published checkpoint to this package's keys"),
     'publish': ('publish', 'write weights that say what model they are of, and a model card'),
     'export': ('export_onnx', 'export to ONNX and check the file against PyTorch'),
+    'calibrate': ('calibrate', 'fit scaling and thresholds of the scores, into a checkpoint'),
     'thresholds': ('thresholds', 'choose the threshold of each class on saved scores'),
     'print-config': ('print_config', 'print a config with its bases and changes merged in'),
     'prepare-data': ('prepare_data', 'own data to a data set, a report and a config that trains'),

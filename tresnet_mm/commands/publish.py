@@ -108,8 +108,9 @@ def dataset_meta_of(args: argparse.Namespace, cfg: Mapping[str, Any],
 
 
 def thresholds_of(args: argparse.Namespace, cfg: Mapping[str, Any], classes: Sequence[str],
-                  published: Published | None) -> list[float] | None:
-    """The thresholds of ``--thresholds``, of the config's head, or of a published file.
+                  published: Published | None,
+                  checkpoint: Mapping[str, Any]) -> list[float] | None:
+    """The thresholds of ``--thresholds``, the config's head, the weights, or a published file.
 
     Raises:
         FileNotFoundError: If there is no such file.
@@ -118,6 +119,9 @@ def thresholds_of(args: argparse.Namespace, cfg: Mapping[str, Any], classes: Seq
     given = args.thresholds
     if given is None:
         given = (image_head(cfg['model']) or {}).get('thresholds')
+    if given is None:
+        given = next((value.tolist() for name, value in weights_of(checkpoint).items()
+                      if name.endswith('head.calibration.thresholds')), None)
     if given is None and published is not None:
         given = published.thresholds
     return None if given is None else [
@@ -249,8 +253,9 @@ def main(argv: Sequence[str] | None = None) -> None:
         meta = _part(checkpoint, 'meta')
         cfg = config_of(args, meta, before)
         dataset_meta = dataset_meta_of(args, cfg, meta)
+        thresholds = thresholds_of(args, cfg, dataset_meta['classes'], before, checkpoint)
         published = describe(
-            cfg, dataset_meta, thresholds_of(args, cfg, dataset_meta['classes'], before),
+            cfg, dataset_meta, thresholds,
             metrics_of(args, checkpoint, before), __version__)
         state_dict = weights_for(published, checkpoint)
         datasets = [type_name(dataset.get('type')) for dataset in _datasets(cfg)]

@@ -23,9 +23,11 @@ from mmengine.runner import Runner
 from ..checkpoint import CheckpointMismatch
 from ..config_tree import type_name
 from ..deploy import with_onnx_model
+from ..engine import WorkerHook
 from . import launch
 from .check import require_agreement
 from .command_line import command, make_parser
+from .run_errors import explained
 
 COCO_METRICS = ('CocoMetric', 'FasterCocoMetric')
 # models of image labels, and the visualizers that would leave them out
@@ -191,7 +193,9 @@ def main(argv: Sequence[str] | None = None) -> None:
     launch.set_up_processes(cfg, args.local_rank)
     runner = Runner.from_cfg(cfg) if 'runner_type' not in cfg else RUNNERS.build(cfg)
     log_once(runner)
+    runner.register_hook(WorkerHook())
     try:
-        runner.test()
+        with explained(runner):
+            runner.test()
     except CheckpointMismatch as error:
         raise CheckpointMismatch(f'{args.checkpoint}: {error}') from error

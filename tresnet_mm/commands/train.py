@@ -9,7 +9,6 @@ Examples:
 from __future__ import annotations
 
 import argparse
-import errno
 import sys
 from collections.abc import Sequence
 
@@ -24,9 +23,8 @@ from ..engine.stop_signal_hook import TrainingStopped
 from . import launch
 from .check import require_agreement
 from .command_line import command, make_parser
+from .run_errors import explained
 from .run_logging import add_log_arguments, set_logging
-
-_NO_ROOM = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EROFS, errno.EACCES)
 
 
 def parse_args(argv: Sequence[str] | None = None) -> argparse.Namespace:
@@ -148,7 +146,8 @@ def build_config(args: argparse.Namespace, check: bool = False) -> Config:
 def add_safety(cfg: Config, not_finite: str) -> None:
     """Have the run survive a stop or a kill, and end where it goes wrong."""
     for hook in (dict(type='RepeatableHook'), dict(type='FiniteHook', action=not_finite),
-                 dict(type='ValidateOnResumeHook'), dict(type='StopSignalHook')):
+                 dict(type='ValidateOnResumeHook'), dict(type='StopSignalHook'),
+                 dict(type='MemoryHook'), dict(type='WorkerHook')):
         launch.add_hook(cfg, hook)
     if cfg.launcher != 'none':
         # Each process has running statistics of its own, and only the first one's are saved.
@@ -158,15 +157,11 @@ def add_safety(cfg: Config, not_finite: str) -> None:
 def run(runner: Runner) -> None:
     """Train; what ends a run from outside, or makes it go wrong, is said in one line."""
     try:
-        runner.train()
+        with explained(runner):
+            runner.train()
     except TrainingStopped as stopped:
         print(f'train: {stopped}', file=sys.stderr)
         sys.exit(128 + stopped.number)
-    except OSError as error:
-        if error.errno not in _NO_ROOM:
-            raise
-        raise ValueError(f'{error}. Older checkpoints are whole: make room, or give another '
-                         f'--work-dir, and go on with --resume') from error
 
 
 @command('train')

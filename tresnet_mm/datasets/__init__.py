@@ -1,29 +1,50 @@
 """Datasets and transforms of TResNet models."""
 
 from .checked_coco import CheckedCocoDataset
+from .cifar import CIFAR10, CIFAR100
 from .coco_multilabel import CocoMultiLabel
 from .color_cutout import ColorCutout
 from .custom_multilabel import CustomMultiLabel
+from .custom_single_label import CustomSingleLabel
+from .cutmix import cutmix_collate
+from .drop_labels import DropLabels
+from .flowers102 import Flowers102
 from .image_dataset import ImageDataset
 from .image_file import check_images
+from .image_folder import ImageFolderSingleLabel, ImageNet
 from .labels_to_scores import LabelsToScores
 from .load_image_checked import LoadImageChecked
 from .mixup import mixup_collate
-from .multilabel_dataset import MultiLabelDataset
+from .multilabel_dataset import LabelCounts, MultiLabelDataset
 from .pack_multilabel_inputs import PackMultiLabelInputs
+from .pack_single_label_inputs import PackSingleLabelInputs
+from .resize_short_side import ResizeShortSide
+from .stanford_cars import StanfordCars
 from .voc_multilabel import VOCMultiLabel
 
 __all__ = [
+    'CIFAR10',
+    'CIFAR100',
     'CheckedCocoDataset',
     'CocoMultiLabel',
     'ColorCutout',
     'CustomMultiLabel',
+    'CustomSingleLabel',
+    'Flowers102',
     'ImageDataset',
+    'ImageFolderSingleLabel',
+    'ImageNet',
+    'DropLabels',
+    'LabelCounts',
     'LabelsToScores',
     'LoadImageChecked',
     'MultiLabelDataset',
     'PackMultiLabelInputs',
+    'PackSingleLabelInputs',
+    'ResizeShortSide',
+    'StanfordCars',
     'VOCMultiLabel',
     'check_images',
+    'cutmix_collate',
     'mixup_collate',
 ]

@@ -1,10 +1,27 @@
 """What the multi-label datasets share: class lists, label storage, empty images."""
 
 from collections.abc import Mapping, Sequence, Set
-from typing import Any
+from typing import Any, NamedTuple
+
+import numpy as np
+from mmengine.registry import TRANSFORMS
 
 from .annotations import check_classes
 from .image_dataset import ImageDataset
+
+
+class LabelCounts(NamedTuple):
+    """How many images have each class, int64 (num_classes,) each; together all images.
+
+    Attributes:
+        present: Images where the class is present.
+        absent: Images where it is absent.
+        unknown: Images where nobody knows.
+    """
+
+    present: np.ndarray
+    absent: np.ndarray
+    unknown: np.ndarray
 
 
 class MultiLabelDataset(ImageDataset):
@@ -26,6 +43,9 @@ class MultiLabelDataset(ImageDataset):
         keep_empty: Keep images that have no label. Unlike mmdet's ``filter_empty_gt`` this holds
             in training and in testing alike.
         backend_args: Arguments of mmengine's file backend for the annotation file.
+        drop_labels: Config of a `DropLabels`, which hides labels of each record. It works on
+            the record and not in the pipeline, so that samplers (`get_cat_ids`) and
+            `count_labels` know no more than training does. Images stay, whatever is hidden.
         **kwargs: Arguments of `ImageDataset` (``allow_outside``) and of
             `BaseDataset`.
     """
@@ -38,6 +58,7 @@ class MultiLabelDataset(ImageDataset):
         data_prefix: Mapping = dict(img=''),
         keep_empty: bool = False,
         backend_args: dict | None = None,
+        drop_labels: dict | None = None,
         **kwargs: Any,
     ) -> None:
         if 'img' not in data_prefix:
@@ -46,6 +67,7 @@ class MultiLabelDataset(ImageDataset):
             )
         self.keep_empty = keep_empty
         self.backend_args = backend_args
+        self.drop_labels = None if drop_labels is None else TRANSFORMS.build(drop_labels)
         super().__init__(
             ann_file=ann_file,
             metainfo=metainfo,
@@ -63,11 +85,20 @@ class MultiLabelDataset(ImageDataset):
         """Get a record, with ``sample_idx`` and the ``num_classes`` that packing needs."""
         info = super().get_data_info(idx)
         info['num_classes'] = len(self._metainfo['classes'])
-        return info
+        return info if self.drop_labels is None else self.drop_labels(info)
 
     def get_cat_ids(self, idx: int) -> list[int]:
         """Class indices of an image, as mmengine's ``ClassBalancedDataset`` asks for them."""
         return self.get_data_info(idx)['gt_labels']
+
+    def count_labels(self) -> LabelCounts:
+        """Count the labels of each class, as training sees them: after ``drop_labels``."""
+        present, unknown = np.zeros((2, len(self.classes)), np.int64)
+        for i in range(len(self)):
+            info = self.get_data_info(i)
+            present[info['gt_labels']] += 1
+            unknown[info['unknown_labels']] += 1
+        return LabelCounts(present, len(self) - present - unknown, unknown)
 
     def _set_classes(self, classes: Sequence[str]) -> dict[str, int]:
         """Use ``classes``; returns the index of each. Raises as `check_classes`."""

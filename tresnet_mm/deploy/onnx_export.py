@@ -33,8 +33,8 @@ class ClassifierGraph(nn.Module):
         self.model = model
 
     def forward(self, images: Tensor) -> Tensor:
-        """Map preprocessed images (N, 3, H, W) to probabilities (N, num_classes)."""
-        return self.model(images, mode='tensor').sigmoid()
+        """Map preprocessed images (N, 3, H, W) to probabilities (N, num_classes), calibrated."""
+        return self.model.head.probabilities(self.model(images, mode='tensor'))
 
 
 def build_graph(model: nn.Module) -> 'ClassifierGraph | DetectorGraph':
@@ -59,7 +59,8 @@ def export_onnx(model: nn.Module, path: str | Path, size: tuple[int, int] = (224
     """Write a model to an ONNX file with dynamic batch and image size.
 
     The graph's input is what the model's data preprocessor returns. See `ClassifierGraph` and
-    `DetectorGraph` for inputs and outputs; the file's metadata names the task and the classes.
+    `DetectorGraph` for inputs and outputs; the file's metadata names the task and the classes,
+    and has the thresholds of a classifier's head. What calibrates its scores is in the graph.
 
     Args:
         model: A `MultiLabelClassifier` or a one-stage detector of mmdet.
@@ -102,7 +103,11 @@ def export_onnx(model: nn.Module, path: str | Path, size: tuple[int, int] = (224
         proto = onnx.load(str(part))
         onnx.checker.check_model(proto)
         task = 'multilabel' if isinstance(graph, ClassifierGraph) else 'detection'
-        onnx.helper.set_model_props(proto, dict(task=task, classes=json.dumps(list(classes))))
+        said = dict(task=task, classes=json.dumps(list(classes)))
+        thresholds = model.head.thresholds if task == 'multilabel' else None
+        if thresholds is not None:
+            said['thresholds'] = json.dumps(thresholds.tolist())
+        onnx.helper.set_model_props(proto, said)
         onnx.save(proto, str(part))
         part.replace(path)
     finally:

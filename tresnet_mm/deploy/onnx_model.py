@@ -13,6 +13,7 @@ from mmengine.structures import BaseDataElement, InstanceData
 from torch import Tensor
 
 from ..models.input_format import image_preprocessor
+from ..thresholds import check_thresholds
 
 
 @MODELS.register_module()
@@ -29,6 +30,8 @@ class OnnxModel(BaseModel):
     Attributes:
         dataset_meta (dict | None): ``dict(classes=...)`` with the class names in the file's
             metadata; None where it has none.
+        thresholds (list[float] | None): Probabilities above which a classifier's labels are
+            predicted, of the file's metadata.
 
     Raises:
         ImportError: If onnxruntime is missing.
@@ -44,6 +47,7 @@ class OnnxModel(BaseModel):
         self.inputs = [node.name for node in self.session.get_inputs()]
         self.outputs = [node.name for node in self.session.get_outputs()]
         self.dataset_meta = _dataset_meta(self.session)
+        self.thresholds = _thresholds(self.session, file)
         if self.outputs not in (['scores'], ['boxes', 'scores', 'labels', 'image_ids']):
             raise ValueError(f'{file} has the outputs {self.outputs}: it was not written by '
                              'tools/export_onnx.py')
@@ -79,6 +83,9 @@ class OnnxModel(BaseModel):
         if len(outputs) == 1:
             for sample, scores in zip(samples, outputs[0], strict=True):
                 sample.set_field(scores, 'pred_scores')
+                if self.thresholds is not None:
+                    above = scores > scores.new_tensor(self.thresholds)
+                    sample.set_field(above.nonzero().flatten(), 'pred_labels')
             return samples
         return [_with_instances(s, i, *outputs) for i, s in enumerate(samples)]
 
@@ -116,6 +123,18 @@ def _dataset_meta(session: Any) -> dict | None:
     except ValueError:
         return None
     return dict(classes=classes) if classes and isinstance(classes, list) else None
+
+
+def _thresholds(session: Any, file: str) -> list[float] | None:
+    """The thresholds that `export_onnx` wrote; None where there are none."""
+    text = session.get_modelmeta().custom_metadata_map.get('thresholds')
+    if text is None:
+        return None
+    count = session.get_outputs()[0].shape[-1]
+    try:
+        return check_thresholds(json.loads(text), count).tolist()
+    except (ValueError, TypeError) as error:
+        raise ValueError(f'{file}: the thresholds in its metadata: {error}') from error
 
 
 def _session(file: str, threads: int) -> Any:

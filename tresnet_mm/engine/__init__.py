@@ -2,8 +2,10 @@
 
 from .autocast_optim_wrapper import AutocastOptimWrapper, build_auto_amp_optim_wrapper
 from .best_weights_hook import BestWeightsHook
+from .class_weight_hook import ClassWeightHook
 from .fast_runner import FastRunner
 from .finite_hook import FiniteHook, NotFinite
+from .memory_hook import MemoryHook, is_out_of_memory
 from .one_cycle_from_lr import OneCycleFromLR
 from .plain_and_ema_eval_hook import PlainAndEMAEvalHook
 from .repeatable_hook import RepeatableHook
@@ -12,13 +14,17 @@ from .run_summary_hook import RunSummaryHook
 from .safe_checkpoint_hook import SafeCheckpointHook
 from .stop_signal_hook import StopSignalHook, TrainingStopped
 from .validate_on_resume_hook import ValidateOnResumeHook
+from .watched_fetch import explain_dead_worker
 from .whole_weights_hook import WholeWeightsHook
+from .worker_hook import WorkerHook
 
 __all__ = [
     'AutocastOptimWrapper',
     'BestWeightsHook',
+    'ClassWeightHook',
     'FastRunner',
     'FiniteHook',
+    'MemoryHook',
     'NotFinite',
     'OneCycleFromLR',
     'PlainAndEMAEvalHook',
@@ -30,5 +36,8 @@ __all__ = [
     'TrainingStopped',
     'ValidateOnResumeHook',
     'WholeWeightsHook',
+    'WorkerHook',
     'build_auto_amp_optim_wrapper',
+    'explain_dead_worker',
+    'is_out_of_memory',
 ]

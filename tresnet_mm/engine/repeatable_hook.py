@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import random
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -13,6 +14,8 @@ from mmengine.hooks import Hook
 from mmengine.registry import HOOKS
 from mmengine.runner import EpochBasedTrainLoop, Runner
 from torch import Tensor
+
+from .watched_fetch import WatchedFetch
 
 
 @HOOKS.register_module()
@@ -38,7 +41,9 @@ class RepeatableHook(Hook):
         dataset = loop.dataloader.dataset
         self._epoch = torch.zeros((), dtype=torch.int64).share_memory_()
         if not hasattr(dataset, '__getitems__'):
-            dataset.__getitems__ = SeededFetch(dataset, runner.seed, self._epoch)
+            dataset.__getitems__ = WatchedFetch(
+                dataset, loop.dataloader.num_workers,
+                partial(_seed_item, int(runner.seed), self._epoch))
         done = runner.iter - runner.epoch * len(loop.dataloader)
         if 0 < done <= len(loop.dataloader):
             skip_batches(loop.dataloader, done)
@@ -57,28 +62,8 @@ class RepeatableHook(Hook):
             torch.cuda.manual_seed_all(torch.default_generator.initial_seed())
 
 
-class SeededFetch:
-    """A data set's ``__getitems__``, by which PyTorch's loaders fetch a batch.
-
-    Args:
-        dataset: The data set.
-        seed: Of the run.
-        epoch: The epoch, a number that is shared with the workers.
-    """
-
-    def __init__(self, dataset: Any, seed: int, epoch: Tensor) -> None:
-        self.dataset = dataset
-        self.seed = seed
-        self.epoch = epoch
-
-    def __call__(self, indices: Sequence[int]) -> list[Any]:
-        """Fetch the items, each from a seed of its own."""
-        epoch = int(self.epoch)
-        return [self._item(epoch, index) for index in indices]
-
-    def _item(self, epoch: int, index: int) -> Any:
-        seed_all(self.seed, epoch, index)
-        return self.dataset[index]
+def _seed_item(seed: int, epoch: Tensor, index: int) -> None:
+    seed_all(seed, int(epoch), index)
 
 
 def seed_all(*key: int) -> None:

@@ -14,7 +14,7 @@ from mmengine.optim import OptimWrapperDict
 from mmengine.runner import EpochBasedTrainLoop, Runner
 from torch import nn
 
-from ..models import MultiLabelClassifier, MultiTaskDetector, TResNet
+from ..models import MultiLabelClassifier, MultiTaskDetector, SingleLabelHead, TResNet
 
 #: A line of the summary: its name and its text.
 Fact = tuple[str, str]
@@ -57,6 +57,8 @@ def task_name(model: nn.Module) -> str:
     tasks = ((MultiTaskDetector, 'detection and multi-label'),
              (MultiLabelClassifier, 'multi-label'), (BaseDetector, 'detection'))
     task = next((task for kind, task in tasks if isinstance(model, kind)), 'training')
+    if isinstance(getattr(model, 'head', None), SingleLabelHead):
+        task = 'single-label'
     inner = model.detector if isinstance(model, MultiTaskDetector) else model
     return f'{task} ({type(inner).__name__})'
 

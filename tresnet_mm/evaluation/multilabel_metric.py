@@ -9,6 +9,7 @@ from mmengine.logging import print_log
 from mmengine.registry import METRICS
 
 from ..thresholds import Thresholds, load_thresholds
+from .reliability import reliability
 
 #: What mmpretrain's samples call the scores and the vector of targets.
 MMPRETRAIN_NAMES = dict(pred_scores='pred_score', gt_labels='gt_score')
@@ -16,6 +17,9 @@ EmptyClasses = Literal['skip', 'zero']
 
 #: What the name of a class's AP begins with, after the metric's prefix.
 _OF_CLASS = 'AP/'
+
+#: What is kept of every image: scores, targets and its name.
+_PLAIN = 3
 
 
 def average_precision(scores: np.ndarray, targets: np.ndarray) -> np.ndarray:
@@ -158,6 +162,12 @@ class MultiLabelMetric(BaseMetric):
     run the images a sampler adds to even out the ranks are dropped again, so the result is that of
     one process.
 
+    Of a model with a calibrated checkpoint (whose samples have ``raw_scores``) there are more:
+    ``ECE``, the expected calibration error of all classes together in percent; ``ECE_uncalibrated``
+    and the names of `precision_recall_f1` with ``_uncalibrated``, of the raw scores and at the same
+    ``thresholds``; and these with ``_fitted``, of the labels that the model predicts by the
+    checkpoint's own thresholds, where it has them. mAP is the same with and without.
+
     Args:
         thresholds: As in `multilabel_scores`.
         top_k: As in `multilabel_scores`.
@@ -223,7 +233,8 @@ class MultiLabelMetric(BaseMetric):
             if not np.isin(targets, (-1, 0, 1)).all():
                 raise ValueError(f'gt_labels of {name} must be 1, 0 or -1 (unknown), got '
                                  f'{np.unique(targets)[:5]}')
-            self.results.append((scores.astype(np.float32), targets.astype(np.int8), name))
+            self.results.append((scores.astype(np.float32), targets.astype(np.int8), name,
+                                 *_without_calibration(sample, len(scores))))
 
     def evaluate(self, size: int) -> dict[str, float]:
         """The measures under their names; those of single classes in a group of their own."""
@@ -234,13 +245,17 @@ class MultiLabelMetric(BaseMetric):
     def compute_metrics(self, results: list) -> dict[str, float]:
         """Compute the measures of all images."""
         scores, targets, _ = stack_results(results)
-        if self.skip_unlabelled:
-            labelled = (targets == 1).any(axis=1)
-            scores, targets = scores[labelled], targets[labelled]
+        kept = (targets == 1).any(axis=1) | (not self.skip_unlabelled)
+        scores, targets = scores[kept], targets[kept]
         classes = class_names(self.dataset_meta, scores.shape[1])
         thresholds = load_thresholds(self.thresholds, scores.shape[1], classes)
         empty = np.flatnonzero((targets != 1).all(axis=0))
         result = multilabel_scores(scores, targets, thresholds, self.top_k, self.empty_classes)
+        if all(len(entry) > _PLAIN for entry in results):
+            raw, labels = (np.stack(part)[kept] for part in
+                           zip(*(entry[_PLAIN:] for entry in results), strict=True))
+            result.update(with_and_without(scores, raw, labels, targets, thresholds,
+                                           self.empty_classes))
         if self.class_scalars:
             ap = 100 * average_precision(scores, targets)
             result.update({f'{_OF_CLASS}{classes[c]}': float(ap[c])
@@ -257,6 +272,41 @@ class MultiLabelMetric(BaseMetric):
         return result
 
 
+def with_and_without(scores: np.ndarray, raw: np.ndarray, labels: np.ndarray,
+                     targets: np.ndarray, thresholds: np.ndarray,
+                     empty_classes: EmptyClasses = 'skip') -> dict[str, float]:
+    """What calibration changes, in percent; see `MultiLabelMetric` for the names.
+
+    Args:
+        scores: (N, C) calibrated probabilities.
+        raw: (N, C), what they were without.
+        labels: Boolean (N, C) or, without thresholds of the checkpoint, (N, 0).
+        targets: (N, C) of 1, 0 and -1.
+        thresholds: (C,) probabilities, for the raw scores.
+        empty_classes: See `precision_recall_f1`.
+    """
+    result = {'ECE': 100 * reliability(scores, targets).expected_error,
+              'ECE_uncalibrated': 100 * reliability(raw, targets).expected_error}
+    for end, predicted in dict(uncalibrated=raw > thresholds, fitted=labels).items():
+        if predicted.shape == targets.shape:
+            found = precision_recall_f1(predicted, targets, empty_classes)
+            result.update({f'{name}_{end}': value for name, value in found.items()})
+    return result
+
+
+def _without_calibration(sample: dict, count: int) -> tuple[np.ndarray, ...]:
+    """The raw scores (C,), and which labels (C,) are predicted, (0,) without thresholds.
+
+    Nothing where the model is not calibrated.
+    """
+    if 'raw_scores' not in sample:
+        return ()
+    labels = np.zeros(count if 'pred_labels' in sample else 0, dtype=bool)
+    if 'pred_labels' in sample:
+        labels[sample['pred_labels'].cpu().numpy()] = True
+    return sample['raw_scores'].cpu().numpy().astype(np.float32), labels
+
+
 def stack_results(results: list) -> tuple[np.ndarray, np.ndarray, list[str]]:
     """Return scores (N, C) float32, targets (N, C) int8 and image names of collected results.
 
@@ -265,7 +315,8 @@ def stack_results(results: list) -> tuple[np.ndarray, np.ndarray, list[str]]:
     """
     if not results:
         raise ValueError('no image was evaluated: the dataset is empty')
-    scores, targets, names = (list(column) for column in zip(*results, strict=True))
+    scores, targets, names = (list(column) for column in
+                              zip(*(entry[:_PLAIN] for entry in results), strict=True))
     bad = [name for name, row in zip(names, scores, strict=True) if np.isnan(row).any()]
     if bad:
         more = ', ...' if len(bad) > 10 else ''

@@ -20,6 +20,7 @@ from torch import nn
 
 from ..checkpoint import CheckpointMismatch
 from ..checks.weights import compare_weights, weights_of
+from ..config_tree import type_name
 from ..deploy import with_onnx_model
 from ..thresholds import Thresholds, load_thresholds
 from .class_names import dataset_meta
@@ -103,7 +104,8 @@ class Inferencer(BaseInferencer):
             score_thr: Give the boxes of a higher score.
             threshold: Probability above which a label is predicted: one, one for each class, or
                 the file of `save_thresholds`; None takes ``self.thresholds``.
-            top_k: Predict the labels of the ``top_k`` highest scores, whatever the threshold.
+            top_k: Predict the labels of the ``top_k`` highest scores, whatever the threshold. With
+                a `SingleLabelHead` it is 1 where no ``threshold`` is given either.
             skip_bad: Leave out images that cannot be read, with a warning, instead of stopping.
             no_save_vis: Write no pictures.
 
@@ -142,6 +144,8 @@ class Inferencer(BaseInferencer):
         """What of the scores is predicted, by the arguments of a call."""
         if top_k is not None and top_k < 1:
             raise ValueError(f'top_k must be at least 1, got {top_k}')
+        if top_k is None and threshold is None and self._one_label():
+            top_k = 1
         thresholds = self.thresholds if threshold is None else load_thresholds(
             threshold, len(self.classes), self.classes)
         return Decision(score_thr, thresholds, top_k)
@@ -243,12 +247,20 @@ class Inferencer(BaseInferencer):
         self.thresholds = load_thresholds(
             self._own_thresholds(model), len(self.classes), self.classes)
 
+    def _one_label(self) -> bool:
+        """Whether the model gives each image exactly one label."""
+        head = self.source.cfg.model.get('head') or {}
+        return type_name(head.get('type')) == 'SingleLabelHead'
+
     def _own_thresholds(self, model: nn.Module) -> Thresholds:
         if self.source.exported:
             own = (self.source.cfg.model.get('head') or {}).get('thresholds')
+            own = getattr(model, 'thresholds', None) if own is None else own
         else:
             own = getattr(getattr(model, 'head', None), 'thresholds', None)
-            own = own.numpy() if isinstance(own, torch.Tensor) else own
+            if own is None:  # a joint model's, where the checkpoint has them
+                own = getattr(getattr(model, 'image_head', None), 'thresholds', None)
+            own = own.cpu().numpy() if isinstance(own, torch.Tensor) else own
         if own is None and self.source.published is not None:
             own = self.source.published.thresholds
         return DEFAULT_THRESHOLD if own is None else own

@@ -2,7 +2,7 @@
 
 from ..archs import ARCHS
 from . import losses
-from .heads import MLDecoderHead, MultiLabelLinearHead
+from .heads import MLDecoderHead, MultiLabelLinearHead, SingleLabelHead
 from .icnet_tresnet import ICNetTResNet
 from .multilabel_classifier import MultiLabelClassifier
 from .multilabel_tta import MultiLabelTTAModel
@@ -19,6 +19,7 @@ __all__ = [
     'MultiLabelTTAModel',
     'MultiTaskDetector',
     'MultiTaskTTAModel',
+    'SingleLabelHead',
     'TResNet',
     'losses',
 ]

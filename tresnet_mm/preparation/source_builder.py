@@ -5,7 +5,7 @@ No image is decoded.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 
 from ..datasets.annotations import check_classes
@@ -85,6 +85,17 @@ class SourceBuilder:
         self._where[name] = where
         self._images[name] = SourceImage(
             file, name, *shown, None if boxes is None else tuple(boxes), labels, unknown, part)
+
+    def add_shares(self, file: Path, where: str,
+                   boxes_of: Callable[[tuple[int, int]], Iterable[Box]], part: str | None) -> None:
+        """Add an image whose boxes depend on its (width, height) as it is shown.
+
+        Raises:
+            FileNotFoundError, ValueError: As `add`.
+        """
+        stored, orientation = _header(file, where)
+        shown = stored[::-1] if orientation >= 5 else stored
+        self.add(file, where, boxes=boxes_of(shown), part=part)
 
     def _judge(self, box: Box, size: tuple[int, int], where: str) -> Box | None:
         if box.width <= 0 or box.height <= 0:

@@ -40,7 +40,7 @@ def is_image(path: Path) -> bool:
 
 
 class SourceFiles:
-    """The files below a folder, looked up once; hidden ones and those of hidden folders are none.
+    """The files below a folder, looked up once; neither hidden ones nor pipes and devices.
 
     Args:
         root: The folder; absolute.
@@ -51,7 +51,8 @@ class SourceFiles:
         self.files: list[Path] = []
         for folder, folders, names in os.walk(root):
             folders[:] = sorted(name for name in folders if _visible(name))
-            self.files += [Path(folder, name) for name in sorted(names) if _visible(name)]
+            self.files += [Path(folder, name) for name in sorted(names)
+                           if _visible(name) and Path(folder, name).is_file()]
 
     def of_suffix(self, *suffixes: str) -> list[Path]:
         """Files of these suffixes, in any case, in order."""

@@ -41,6 +41,8 @@ def read_voc(files: SourceFiles) -> SourceData:
     for xml, content in contents.items():
         image = _image_of(xml, content, files)
         seen.add(image)
+        if parts and xml not in parts:
+            builder.count('images of no part of the split', str(xml))
         builder.add(image, str(xml), boxes=_boxes(content, index), part=parts.get(xml),
                     annotated_size=content.size)
     if not classes:

@@ -89,7 +89,7 @@ def class_maps(model: BaseModel, data: dict[str, Any],
         features = (model.extract_feat if isinstance(model, MultiLabelClassifier)
                     else model.backbone)(inputs)
         maps, valid = head.class_maps(features, wanted, samples, inputs)
-        scores = head.logits(features, samples, inputs)[:, wanted].float().sigmoid()
+        scores = head.probabilities(head.logits(features, samples, inputs).float())[:, wanted]
     finally:
         model.train(training)
     sizes = [sample.metainfo.get('img_shape', inputs.shape[-2:]) for sample in samples]

@@ -286,3 +286,23 @@ def test_partial_modes():
                                ((annotated + others) * weight).sum())
     with pytest.raises(ValueError, match='2 class_priors for 4 classes'):
         partial_asymmetric_loss(x, y, class_priors=[0.1, 0.2])
+
+
+@pytest.mark.parametrize('type_', TYPES)
+@pytest.mark.parametrize('head', ['MultiLabelLinearHead', 'MLDecoderHead'])
+def test_in_heads_with_unknown_labels_under_autocast(type_, head):
+    from mmengine.structures import BaseDataElement
+    small = {} if head == 'MultiLabelLinearHead' else dict(embed_dims=8, feedforward_channels=8)
+    weight = [1.0, 2.0, 0.5]
+    model = MODELS.build(dict(type=head, num_classes=3, in_channels=6, loss=dict(type=type_),
+                              class_weight=weight, **small)).eval()
+    rows = torch.tensor([[1.0, 0, -1], [0, 1, 0]])
+    data = [BaseDataElement(gt_labels=row) for row in rows]
+    feats = (torch.randn(2, 6, 2, 2), )
+    with torch.autocast('cpu', dtype=torch.bfloat16):
+        loss = model.loss(feats, data)['loss_mlc']
+        logits = model(feats)
+    assert loss.dtype == torch.float32 and loss.isfinite()
+    expected = MODELS.build(dict(type=type_))(logits.float(), rows, torch.tensor([weight]))
+    torch.testing.assert_close(loss, expected)
+    loss.backward()

@@ -4,5 +4,12 @@ from .build_image_head import build_image_head
 from .ml_decoder_head import MLDecoderHead
 from .multilabel_head import MultiLabelHead
 from .multilabel_linear_head import MultiLabelLinearHead
+from .single_label_head import SingleLabelHead
 
-__all__ = ['MLDecoderHead', 'MultiLabelHead', 'MultiLabelLinearHead', 'build_image_head']
+__all__ = [
+    'MLDecoderHead',
+    'MultiLabelHead',
+    'MultiLabelLinearHead',
+    'SingleLabelHead',
+    'build_image_head',
+]

@@ -96,7 +96,7 @@ class MLDecoderHead(MultiLabelHead):
         feedforward_channels: Hidden width of the feed-forward network.
         dropout: Dropout rate in training.
         init_cfg: MMEngine initialisation config; default: the layers' own.
-        **kwargs: ``loss``, ``thresholds``, ``check_finite`` of `MultiLabelHead`.
+        **kwargs: ``loss``, ``thresholds``, ``class_weight``, ``check_finite`` of `MultiLabelHead`.
 
     Raises:
         ValueError: If a number is out of its range, or as `MultiLabelHead`.

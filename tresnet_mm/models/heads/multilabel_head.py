@@ -10,6 +10,7 @@ from mmengine.structures import BaseDataElement
 from torch import Tensor
 
 from ...thresholds import check_thresholds
+from .calibration import Calibration
 from .valid_cells import valid_cells
 
 DEFAULT_LOSS = dict(type='AsymmetricLoss')
@@ -35,14 +36,19 @@ class MultiLabelHead(BaseModule):
             ``FocalLoss`` fit too. Default: `AsymmetricLoss`.
         thresholds: If given, predictions get ``pred_labels``, the classes whose score is above it:
             a probability for all classes, or one per class. (In the config of a model the file of
-            `save_thresholds` serves too, see `build_image_head`.)
+            `save_thresholds` serves too, see `build_image_head`.) Those of the checkpoint, which
+            ``tresnet-mm calibrate`` writes, serve where none are given.
+        class_weight: What all entries of a class are weighted by in the loss, one number of at
+            least 0 per class. `ClassWeightHook` sets it from the training data.
+        calibrated: Whether what ``tresnet-mm calibrate`` wrote into the checkpoint is used:
+            scaled scores, and thresholds for them.
         check_finite: Stop at NaN or infinite logits. Costs one reduction and reads one flag from
             the device per batch; mmengine's log does the latter in every iteration anyway.
         init_cfg: MMEngine initialisation config.
 
     Raises:
-        ValueError: If a number is not positive, or the thresholds are not as many as the classes or
-            outside [0, 1].
+        ValueError: If a number is not positive, the thresholds are not as many as the classes or
+            outside [0, 1], or the class weights are not as many as the classes or negative.
         TypeError: If the thresholds are no numbers.
 
     Attributes:
@@ -55,7 +61,9 @@ class MultiLabelHead(BaseModule):
 
     def __init__(self, num_classes: int, in_channels: int, loss: dict | None = None,
                  thresholds: float | Sequence[float] | np.ndarray | None = None,
-                 check_finite: bool = True, init_cfg: dict | list | None = None) -> None:
+                 check_finite: bool = True, calibrated: bool = True,
+                 init_cfg: dict | list | None = None,
+                 class_weight: Sequence[float] | None = None) -> None:
         super().__init__(init_cfg)
         for name, value in dict(num_classes=num_classes, in_channels=in_channels).items():
             if not isinstance(value, int) or value < 1:
@@ -64,9 +72,35 @@ class MultiLabelHead(BaseModule):
         self.in_channels = in_channels
         self.check_finite = check_finite
         self.loss_module = MODELS.build(loss or DEFAULT_LOSS)
-        self.thresholds: Tensor | None = None
+        self.calibrated = calibrated
+        self.calibration = Calibration(num_classes)
+        self._thresholds: Tensor | None = None
         if thresholds is not None:
-            self.thresholds = torch.from_numpy(check_thresholds(thresholds, num_classes))
+            self._thresholds = torch.from_numpy(check_thresholds(thresholds, num_classes))
+        self.class_weight: Tensor | None = None
+        if class_weight is not None:
+            self.set_class_weight(class_weight)
+
+    def set_class_weight(self, class_weight: Sequence[float]) -> None:
+        """Weight the classes in the loss from now on; errors of the argument."""
+        weight = torch.tensor(class_weight, dtype=torch.float32)
+        if weight.shape != (self.num_classes, ):
+            raise ValueError(f'class_weight must be {self.num_classes} numbers, one per class, got '
+                             f'{tuple(weight.shape)}')
+        if not (weight.isfinite() & (weight >= 0)).all():
+            raise ValueError(f'class_weight must be finite and at least 0, got {class_weight}')
+        self.class_weight = weight
+
+    @property
+    def thresholds(self) -> Tensor | None:
+        """Probabilities (num_classes,) above which a class is predicted; None if there are none."""
+        if self._thresholds is None and self.calibrated:
+            return self.calibration.thresholds
+        return self._thresholds
+
+    @thresholds.setter
+    def thresholds(self, values: Tensor | None) -> None:
+        self._thresholds = values
 
     def forward(self, feats: Sequence[Tensor] | Tensor, valid: Tensor | None = None) -> Tensor:
         """Compute logits.
@@ -136,6 +170,8 @@ class MultiLabelHead(BaseModule):
             ValueError: If the number of classes differs from the head's, a target is outside [0, 1]
                 and not -1, or logits are not finite.
         """
+        if self.training and self.calibration.holds:
+            self.calibration.forget()
         logits = self.logits(feats, data_samples, inputs)
         targets = self.stack_targets(data_samples).to(logits.device, torch.float32)
         known = targets != UNKNOWN
@@ -148,31 +184,51 @@ class MultiLabelHead(BaseModule):
                              f'{targets.min().item():g} to {targets.max().item():g}')
         if self.check_finite and not finite:
             raise ValueError(self._not_finite(logits, data_samples, inputs))
+        by_class = {}
+        if self.class_weight is not None:
+            by_class = dict(weight=self.class_weight.to(targets).expand_as(targets))
         if all_known or _knows_unknown(self.loss_module):
-            return dict(loss_mlc=self.loss_module(logits, targets))
+            return dict(loss_mlc=self.loss_module(logits, targets, **by_class))
         averages = getattr(self.loss_module, 'reduction', None) == 'mean'
         return dict(loss_mlc=self.loss_module(
-            logits, targets.clamp(min=0), weight=known.to(targets.dtype),
+            logits, targets.clamp(min=0), weight=known * by_class.get('weight', known.to(targets)),
             **dict(avg_factor=known.sum()) if averages else {}))
 
     def predict(self, feats: Sequence[Tensor] | Tensor, data_samples: Sequence[BaseDataElement],
                 inputs: Tensor | None = None) -> Sequence[BaseDataElement]:
         """Set ``pred_scores`` (num_classes,) and, with thresholds, ``pred_labels`` (indices).
 
-        Scores are float32 probabilities, also under autocast. Takes and raises what `loss` does.
+        Scores are float32 probabilities, also under autocast. Where the checkpoint calibrates them,
+        ``raw_scores`` are what they would be without. Takes and raises what `loss` does.
         """
         logits = self.logits(feats, data_samples, inputs).float()
         if self.check_finite and not logits.isfinite().all():
             raise ValueError(self._not_finite(logits, data_samples, inputs))
-        for sample, scores in zip(data_samples, logits.sigmoid(), strict=True):
+        keep_raw = self.calibrated and self.calibration.fitted
+        for sample, scores, raw in zip(data_samples, self.probabilities(logits), logits.sigmoid(),
+                                       strict=True):
             if 'gt_labels' in sample:
                 self._require_classes(sample)
-            self.set_scores(sample, scores)
+            self.set_scores(sample, scores, raw if keep_raw else None)
         return data_samples
 
-    def set_scores(self, sample: BaseDataElement, scores: Tensor) -> None:
-        """Store the probabilities (num_classes,) of one image and what they predict."""
+    def probabilities(self, logits: Tensor) -> Tensor:
+        """The scores (N, num_classes) of logits, calibrated where the checkpoint says how."""
+        return (self.calibration(logits) if self.calibrated else logits).sigmoid()
+
+    def set_scores(self, sample: BaseDataElement, scores: Tensor,
+                   raw: Tensor | None = None) -> None:
+        """Store the probabilities (num_classes,) of one image and what they predict.
+
+        Args:
+            sample: Of the image.
+            scores: Calibrated, as far as the checkpoint says how.
+            raw: What they are without, where that differs or other thresholds are taken.
+        """
         sample.pred_scores = scores
+        sample.pop('raw_scores', None)  # of one view, where several are merged
+        if raw is not None:
+            sample.raw_scores = raw
         if self.thresholds is not None:
             above = scores > self.thresholds.to(scores)
             sample.pred_labels = above.nonzero().flatten()

@@ -20,7 +20,7 @@ class MultiLabelLinearHead(MultiLabelHead):
         bottleneck_channels: If given, a linear layer to that many channels comes first, without
             an activation between (the published OpenImages network has 512).
         init_cfg: Default: linear layers N(0, 0.01), biases 0.
-        **kwargs: ``loss``, ``thresholds``, ``check_finite`` of `MultiLabelHead`.
+        **kwargs: ``loss``, ``thresholds``, ``class_weight``, ``check_finite`` of `MultiLabelHead`.
     """
 
     def __init__(self, num_classes: int, in_channels: int, bottleneck_channels: int | None = None,

@@ -56,8 +56,9 @@ def zlpr_loss(
     entries = multilabel_entries(logits, targets, weight, ignore_index, validate)
     x, y, counts = entries.x, entries.y, entries.known_weight
     zero = x.new_zeros(len(x), 1)
-    loss = sum(torch.logsumexp(torch.cat([zero, signed + share.log()], dim=1), dim=1)
-               for signed, share in ((-x, counts * y), (x, counts * (1 - y))))
+    positive = torch.cat([zero, (counts * y).log() - x], dim=1).logsumexp(dim=1)
+    negative = torch.cat([zero, (counts * (1 - y)).log() + x], dim=1).logsumexp(dim=1)
+    loss = positive + negative
     check_nan(loss, logits, validate)
     if reduction == 'none':
         return loss.view(logits.shape[:-1])

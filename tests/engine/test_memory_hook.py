@@ -1,0 +1,78 @@
+"""Memory that runs out, and what is said of it."""
+
+import pytest
+import torch
+from mmengine.registry import MODELS
+from mmengine.runner import Runner
+
+from tresnet_mm.commands.run_errors import explained
+from tresnet_mm.engine.memory_hook import is_out_of_memory
+
+from .conftest import DropoutNet, config
+
+
+@MODELS.register_module()
+class Hungry(DropoutNet):
+    """Has no memory for more than ``room`` items."""
+
+    def __init__(self, room):
+        super().__init__()
+        self.room = room
+
+    def forward(self, inputs, mode='loss'):
+        if len(inputs) > self.room:
+            raise torch.cuda.OutOfMemoryError('CUDA out of memory. Tried to allocate 2 GiB.\nmore')
+        return super().forward(inputs, mode)
+
+
+@pytest.fixture
+def run(tmp_path, request):
+    def build(room, batch_size):
+        cfg = config(tmp_path, request.node.name, [dict(type='MemoryHook')], epochs=1,
+                     model=dict(room=room))
+        cfg.model.type = 'Hungry'
+        cfg.train_dataloader.batch_size = batch_size
+        return Runner.from_cfg(cfg)
+
+    return build
+
+
+@pytest.mark.parametrize('batch_size, room, fitting, steps', [(8, 5, 4, 2), (8, 3, 2, 4)])
+def test_the_batch_that_fits_is_found_and_named(run, batch_size, room, fitting, steps):
+    runner = run(room, batch_size)
+    with pytest.raises(ValueError) as error, explained(runner):
+        runner.train()
+    assert str(error.value).startswith(
+        f'iteration 1: memory has run out with {batch_size} images a step (CUDA out of memory. '
+        f'Tried to allocate 2 GiB.); {fitting} fit')
+    assert (f'train_dataloader.batch_size to {fitting}, with gradients of {steps} steps added up '
+            f'by optim_wrapper.accumulative_counts={steps}.') in str(error.value)
+
+
+def test_where_one_image_is_too_much_its_size_has_to_go(run):
+    runner = run(0, 4)
+    with pytest.raises(ValueError, match='one does not fit either: lower the size of the images'), \
+            explained(runner):
+        runner.train()
+
+
+def test_enough_memory_changes_nothing(run):
+    run(8, 2).train()
+
+
+@pytest.mark.parametrize('error, expected', [
+    (MemoryError(), True),
+    (RuntimeError("[enforce fail at alloc_cpu.cpp:121] . DefaultCPUAllocator: can't allocate "
+                  'memory: you tried to allocate 4096 bytes.'), True),
+    (torch.cuda.OutOfMemoryError('CUDA out of memory'), True),
+    (RuntimeError('shapes differ'), False),
+    (ValueError('out of memory'), False),
+])
+def test_what_an_error_of_memory_is(error, expected):
+    assert is_out_of_memory(error) is expected
+
+
+def test_the_cpus_own_error_is_known():
+    with pytest.raises(RuntimeError) as error:
+        torch.empty(1 << 60, dtype=torch.uint8)
+    assert is_out_of_memory(error.value)

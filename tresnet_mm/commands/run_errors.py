@@ -1,0 +1,58 @@
+"""What ends a run from outside, or makes it go wrong, in one line of the user's terms."""
+
+from __future__ import annotations
+
+import errno
+import signal
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from mmengine.runner import Runner
+
+from ..engine import MemoryHook, explain_dead_worker, is_out_of_memory
+
+_NO_ROOM = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EROFS, errno.EACCES)
+
+
+@contextmanager
+def explained(runner: Runner) -> Iterator[None]:
+    """Say what became of a run that ends by an error inside, and what to do.
+
+    Raises:
+        ValueError: Instead of the error: no room for a file, a loader's worker that has died, or no
+            memory. Other errors pass as they are.
+    """
+    try:
+        yield
+    except (OSError, EOFError, RuntimeError, MemoryError) as error:
+        # The run ends here. PyTorch's handler would raise in the middle of what is said of it, for
+        # each worker that ends meanwhile.
+        if threading.current_thread() is threading.main_thread():
+            signal.signal(signal.SIGCHLD, signal.SIG_DFL)
+        said = explain_dead_worker(error, _loaders(runner))
+        said = said or _no_room(error) or _out_of_memory(runner, error)
+        if said is None:
+            raise
+        raise ValueError(said) from error
+
+
+def _loaders(runner: Runner) -> dict:
+    """The loaders that have been built, by their keys in the config."""
+    loops = {'train': runner._train_loop, 'val': runner._val_loop, 'test': runner._test_loop}
+    return {f'{name}_dataloader': loop.dataloader for name, loop in loops.items()
+            if hasattr(loop, 'dataloader')}
+
+
+def _no_room(error: BaseException) -> str | None:
+    if not isinstance(error, OSError) or error.errno not in _NO_ROOM:
+        return None
+    return (f'{error}. Older checkpoints are whole: make room, or give another --work-dir, and go '
+            'on with --resume')
+
+
+def _out_of_memory(runner: Runner, error: BaseException) -> str | None:
+    hook = next((hook for hook in runner.hooks if isinstance(hook, MemoryHook)), None)
+    if hook is None or not is_out_of_memory(error):
+        return None
+    return hook.explain(runner, error)
