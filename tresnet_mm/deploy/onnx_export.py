@@ -104,9 +104,8 @@ def export_onnx(model: nn.Module, path: str | Path, size: tuple[int, int] = (224
         onnx.checker.check_model(proto)
         task = 'multilabel' if isinstance(graph, ClassifierGraph) else 'detection'
         said = dict(task=task, classes=json.dumps(list(classes)))
-        thresholds = model.head.thresholds if task == 'multilabel' else None
-        if thresholds is not None:
-            said['thresholds'] = json.dumps(thresholds.tolist())
+        if isinstance(model, MultiLabelClassifier) and model.head.thresholds is not None:
+            said['thresholds'] = json.dumps(model.head.thresholds.tolist())
         onnx.helper.set_model_props(proto, said)
         onnx.save(proto, str(part))
         part.replace(path)
