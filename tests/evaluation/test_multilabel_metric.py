@@ -302,3 +302,26 @@ def test_two_processes_give_the_result_of_one(tmp_path, repo_root, images):
     assert result == pytest.approx({f'multi-label/{k}': v for k, v in expected.items()}, rel=1e-12)
     wrong = multilabel_scores(np.append(scores, scores[:1], 0), np.append(targets, targets[:1], 0))
     assert wrong['mAP'] != pytest.approx(expected['mAP'])  # counting the repeated one would show
+
+
+def test_a_calibrated_model_is_measured_with_and_without():
+    raw = np.array([[0.9, 0.9], [0.8, 0.2], [0.7, 0.6], [0.6, 0.1]], dtype=np.float32)
+    scores, targets = raw / 2, np.array([[1, 0], [0, 0], [1, 1], [0, 0]], dtype=np.int8)
+    labels = [[0, 1], [], [0, 1], []]
+    samples = data_samples(scores, targets)
+    for sample, row, own in zip(samples, raw, labels, strict=True):
+        sample.raw_scores = torch.tensor(row)
+        sample.pred_labels = torch.tensor(own, dtype=torch.int64)
+    plain = evaluate(MultiLabelMetric(top_k=None), data_samples(raw, targets), ('a', 'b'))
+    found = evaluate(MultiLabelMetric(top_k=None), samples, ('a', 'b'))
+    for name in ('CP', 'CR', 'CF1', 'CF1_per_class', 'OP', 'OR', 'OF1'):
+        key = f'multi-label/{name}'
+        assert found[f'{key}_uncalibrated'] == pytest.approx(plain[key])
+    assert found['multi-label/mAP'] == pytest.approx(plain['multi-label/mAP'])
+    assert found['multi-label/OP_fitted'] == 75 and found['multi-label/OR_fitted'] == 100
+    # every score is in a bin of its own but 0.6 (twice) and, halved, 0.3; 0.9 and 0.45
+    by_hand = [abs(p - t) for p, t in zip(raw.ravel(), targets.ravel(), strict=True)
+               if p not in np.float32([0.6, 0.9])]
+    by_hand += [2 * abs(0.9 - 0.5), 2 * abs(0.6 - 0.5)]
+    assert found['multi-label/ECE_uncalibrated'] == pytest.approx(100 * sum(by_hand) / 8)
+    assert 'multi-label/ECE' in found and not any('ECE' in key for key in plain)

@@ -24,7 +24,7 @@ def written(folder, text):
 
 
 @pytest.mark.parametrize('arch', ARCHS)
-@pytest.mark.parametrize('task', TASKS[:3])
+@pytest.mark.parametrize('task', TASKS)
 def test_the_model_has_the_classes_of_the_data(task, arch, tmp_path):
     plan = dataclasses.replace(PLAN, task=task, arch=arch, pretrained=False)
     cfg = written(tmp_path, config_text(plan))
@@ -52,7 +52,8 @@ def test_every_line_is_short_and_every_value_of_the_data_has_a_reason(task, arch
 
 
 def test_published_weights_are_the_base_s_and_scratch_has_none(tmp_path):
-    for task, part in (('detection', 'model'), ('both', 'detector'), ('multi-label', 'model')):
+    for task, part in (('detection', 'model'), ('both', 'detector'), ('multi-label', 'model'),
+                       ('single-label', 'model')):
         plan = dataclasses.replace(PLAN, task=task, arch='m')
         pretrained = written(tmp_path / 'a', config_text(plan)).model
         scratch = written(tmp_path / 'b', config_text(

@@ -14,6 +14,7 @@ from __future__ import annotations
 
 import argparse
 import tempfile
+from collections import OrderedDict
 from collections.abc import Mapping, Sequence
 from copy import deepcopy
 from pathlib import Path
@@ -30,6 +31,7 @@ from torch import Tensor
 from ..checkpoint import CheckpointMismatch, load_from_tresnet_mm, write_file
 from ..checkpoint.publishing import image_head
 from ..checks.weights import weights_of
+from ..config_tree import type_name
 from ..evaluation import (
     Scaling,
     best_f1_thresholds,
@@ -126,6 +128,9 @@ def check_arguments(args: argparse.Namespace, cfg: Config, weights: Mapping[str,
     head = image_head(cfg.model)
     if head is None:
         raise ValueError(f'{args.config} has no image-level head: there is nothing to calibrate')
+    if type_name(head.get('type')) == 'SingleLabelHead':
+        raise ValueError(f'{args.config} has a SingleLabelHead, whose scores are a softmax: this '
+                         'calibrates scores of each class by itself')
     if head.get('thresholds') is not None:
         raise ValueError(f'the head of {args.config} has thresholds of its own, which are for '
                          'scores that are not calibrated and would be taken before those of the '
@@ -169,8 +174,9 @@ def run(args: argparse.Namespace, cfg: Config) -> Any:
 def calibrated(weights: Mapping[str, Tensor], values: Mapping[str, np.ndarray]
                ) -> dict[str, Tensor]:
     """A state dict with what was fitted in its head, in place of what may be there."""
-    result = type(weights)((name, value) for name, value in weights.items() if _KEY not in name)
-    if hasattr(weights, '_metadata'):
+    result: Any = OrderedDict(
+        (name, value) for name, value in weights.items() if _KEY not in name)
+    if hasattr(weights, '_metadata'):  # PyTorch's versions of the layers
         result._metadata = weights._metadata
     prefix = 'image_' if any(name.startswith('image_head.') for name in weights) else ''
     for name, value in values.items():

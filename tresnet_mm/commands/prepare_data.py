@@ -84,7 +84,7 @@ def default_arch() -> tuple[str, str]:
     """The network to begin with, and why."""
     if torch.cuda.is_available():
         return 'm', 'there is a GPU'
-    return 'tiny', 'there is no GPU, on which TResNet-M would take minutes and here days'
+    return 'tiny', 'there is no GPU, and TResNet-M is too slow without one'
 
 
 def counts(data: SourceData, parts: Parts) -> str:
@@ -118,6 +118,6 @@ def main(argv: Sequence[str] | None = None) -> None:
         print(f'fold {number}:' if args.folds else 'split:')
         print(counts(data, parts))
     config = args.out / ('config_fold0.py' if args.folds else 'config.py')
-    print(f'look at {args.out / "report.md"}, then\n'
+    print(f'look at {args.out / "report" / "report.md"}, then\n'
           f'  tresnet-mm browse {config}\n  tresnet-mm check {config}\n'
           f'  tresnet-mm train {config}')

@@ -5,7 +5,7 @@ import json
 import warnings
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import torch
 from torch import Tensor, nn
@@ -104,7 +104,8 @@ def export_onnx(model: nn.Module, path: str | Path, size: tuple[int, int] = (224
         onnx.checker.check_model(proto)
         task = 'multilabel' if isinstance(graph, ClassifierGraph) else 'detection'
         said = dict(task=task, classes=json.dumps(list(classes)))
-        thresholds = model.head.thresholds if task == 'multilabel' else None
+        head: Any = model.head if task == 'multilabel' else None
+        thresholds = None if head is None else head.thresholds
         if thresholds is not None:
             said['thresholds'] = json.dumps(thresholds.tolist())
         onnx.helper.set_model_props(proto, said)

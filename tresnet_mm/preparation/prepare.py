@@ -2,22 +2,25 @@
 
 from __future__ import annotations
 
+import io
 import os
 import shutil
 from collections.abc import Mapping, Sequence
+from contextlib import redirect_stdout
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TypeAlias
 
 from ..whole_file import write_text
 from ..whole_folder import whole_folder
+from .choices import choose
 from .config_writer import ConfigPlan, config_text
 from .folds import folds
 from .measures import labels_of, measure
+from .report import write_report
 from .source_data import SourceData
 from .split import hold_out, own_parts, split
 from .write_dataset import write_dataset
-from .write_report import write_report
 
 #: Name of a part to indices into the source's images.
 Parts: TypeAlias = 'Mapping[str, Sequence[int]]'
@@ -63,9 +66,10 @@ def require_fit(data: SourceData, task: str) -> None:
     if task == 'single-label':
         for image in data.images:
             labels = labels_of(image)
-            if labels is not None and len(labels) != 1:
-                raise ValueError(f'--task single-label: {image.name} has {len(labels)} labels '
-                                 'where one is wanted; --task multi-label takes any number')
+            if labels is not None and (len(labels) != 1 or image.unknown):
+                raise ValueError(f'--task single-label: {image.name} has {len(labels)} labels and '
+                                 f'{len(image.unknown)} unknown ones where one is wanted; '
+                                 '--task multi-label takes any number')
 
 
 def require_apart(source: Path, out: Path) -> None:
@@ -112,13 +116,16 @@ def prepare(data: SourceData, wishes: Wishes, out: Path) -> list[Parts]:
         ValueError: The source cannot be split as wished.
     """
     found = plan_parts(data, wishes)
+    plans = [_config_plan(data, wishes, parts, f'fold{number}_' if wishes.folds else '')
+             for number, parts in enumerate(found)]
     with whole_folder(out) as folder:
-        for number, parts in enumerate(found):
+        for number, (parts, plan) in enumerate(zip(found, plans, strict=True)):
             prefix, suffix = (f'fold{number}_', f'_fold{number}') if wishes.folds else ('', '')
             write_dataset(data, {prefix + name: parts[name] for name in parts}, folder)
-            write_text(folder / f'config{suffix}.py',
-                       config_text(_config_plan(data, wishes, parts, prefix)))
-        write_report(data, found[0], folder)
+            write_text(folder / f'config{suffix}.py', config_text(plan))
+        scale = choose(plans[0].measures, data.classes, wishes.task, wishes.arch).scale
+        with redirect_stdout(io.StringIO()):  # tells of pictures by the temporary folder's name
+            write_report(data, found[0], folder, scale if plans[0].has_boxes else None)
         if wishes.copy_images:
             copy_images(data, folder / 'images')
     return found

@@ -38,10 +38,10 @@ class MultiLabelHead(BaseModule):
             a probability for all classes, or one per class. (In the config of a model the file of
             `save_thresholds` serves too, see `build_image_head`.) Those of the checkpoint, which
             ``tresnet-mm calibrate`` writes, serve where none are given.
-        class_weight: What all entries of a class are weighted by in the loss, one number of at
-            least 0 per class. `ClassWeightHook` sets it from the training data.
         calibrated: Whether what ``tresnet-mm calibrate`` wrote into the checkpoint is used:
             scaled scores, and thresholds for them.
+        class_weight: What all entries of a class are weighted by in the loss, one number of at
+            least 0 per class. `ClassWeightHook` sets it from the training data.
         check_finite: Stop at NaN or infinite logits. Costs one reduction and reads one flag from
             the device per batch; mmengine's log does the latter in every iteration anyway.
         init_cfg: MMEngine initialisation config.
@@ -61,9 +61,8 @@ class MultiLabelHead(BaseModule):
 
     def __init__(self, num_classes: int, in_channels: int, loss: dict | None = None,
                  thresholds: float | Sequence[float] | np.ndarray | None = None,
-                 check_finite: bool = True, calibrated: bool = True,
-                 init_cfg: dict | list | None = None,
-                 class_weight: Sequence[float] | None = None) -> None:
+                 check_finite: bool = True, init_cfg: dict | list | None = None,
+                 class_weight: Sequence[float] | None = None, calibrated: bool = True) -> None:
         super().__init__(init_cfg)
         for name, value in dict(num_classes=num_classes, in_channels=in_channels).items():
             if not isinstance(value, int) or value < 1:
@@ -81,16 +80,6 @@ class MultiLabelHead(BaseModule):
         if class_weight is not None:
             self.set_class_weight(class_weight)
 
-    def set_class_weight(self, class_weight: Sequence[float]) -> None:
-        """Weight the classes in the loss from now on; errors of the argument."""
-        weight = torch.tensor(class_weight, dtype=torch.float32)
-        if weight.shape != (self.num_classes, ):
-            raise ValueError(f'class_weight must be {self.num_classes} numbers, one per class, got '
-                             f'{tuple(weight.shape)}')
-        if not (weight.isfinite() & (weight >= 0)).all():
-            raise ValueError(f'class_weight must be finite and at least 0, got {class_weight}')
-        self.class_weight = weight
-
     @property
     def thresholds(self) -> Tensor | None:
         """Probabilities (num_classes,) above which a class is predicted; None if there are none."""
@@ -101,6 +90,16 @@ class MultiLabelHead(BaseModule):
     @thresholds.setter
     def thresholds(self, values: Tensor | None) -> None:
         self._thresholds = values
+
+    def set_class_weight(self, class_weight: Sequence[float]) -> None:
+        """Weight the classes in the loss from now on; errors of the argument."""
+        weight = torch.tensor(class_weight, dtype=torch.float32)
+        if weight.shape != (self.num_classes, ):
+            raise ValueError(f'class_weight must be {self.num_classes} numbers, one per class, got '
+                             f'{tuple(weight.shape)}')
+        if not (weight.isfinite() & (weight >= 0)).all():
+            raise ValueError(f'class_weight must be finite and at least 0, got {class_weight}')
+        self.class_weight = weight
 
     def forward(self, feats: Sequence[Tensor] | Tensor, valid: Tensor | None = None) -> Tensor:
         """Compute logits.
@@ -209,26 +208,19 @@ class MultiLabelHead(BaseModule):
                                        strict=True):
             if 'gt_labels' in sample:
                 self._require_classes(sample)
-            self.set_scores(sample, scores, raw if keep_raw else None)
+            self.set_scores(sample, scores)
+            if keep_raw:
+                sample.raw_scores = raw
         return data_samples
 
     def probabilities(self, logits: Tensor) -> Tensor:
         """The scores (N, num_classes) of logits, calibrated where the checkpoint says how."""
         return (self.calibration(logits) if self.calibrated else logits).sigmoid()
 
-    def set_scores(self, sample: BaseDataElement, scores: Tensor,
-                   raw: Tensor | None = None) -> None:
-        """Store the probabilities (num_classes,) of one image and what they predict.
-
-        Args:
-            sample: Of the image.
-            scores: Calibrated, as far as the checkpoint says how.
-            raw: What they are without, where that differs or other thresholds are taken.
-        """
+    def set_scores(self, sample: BaseDataElement, scores: Tensor) -> None:
+        """Store the probabilities (num_classes,) of one image and what they predict."""
         sample.pred_scores = scores
         sample.pop('raw_scores', None)  # of one view, where several are merged
-        if raw is not None:
-            sample.raw_scores = raw
         if self.thresholds is not None:
             above = scores > self.thresholds.to(scores)
             sample.pred_labels = above.nonzero().flatten()
