@@ -9,6 +9,7 @@ from mmengine.config import Config
 from mmengine.registry import MODELS, DefaultScope
 from mmengine.runner import save_checkpoint
 
+from tests.own_data import make_own_data
 from tresnet_mm.config_files import find_config
 from tresnet_mm.datasets.shapes import ShapesSpec, make_shapes
 from tresnet_mm.evaluation import save_thresholds
@@ -54,6 +55,11 @@ def thresholds(folder: Path) -> None:
     save_thresholds(folder / 'thresholds.json', [0.5] * len(names), names)
 
 
+def own_data(folder: Path) -> None:
+    """``photos``: images of shapes, and PASCAL VOC's XML files beside them."""
+    make_own_data(folder / 'photos', max_objects=3)
+
+
 def _model(file: Path, config: str, folder: Path) -> None:
     shapes(folder)
     cfg = Config.fromfile(find_config(config))
@@ -65,5 +71,5 @@ def _model(file: Path, config: str, folder: Path) -> None:
         state_dict=model.state_dict(), meta=dict(dataset_meta=dict(classes=classes))), str(file))
 
 
-GIVEN = {'shapes': shapes, 'detector': detector, 'classifier': classifier,
+GIVEN = {'shapes': shapes, 'own data': own_data, 'detector': detector, 'classifier': classifier,
          'thresholds.json': thresholds}

@@ -18,6 +18,7 @@ from mmengine.registry import MODELS, DefaultScope
 from mmengine.runner import save_checkpoint
 
 from tests.checkpoint.conftest import linear_head, make_backbone, official_keys
+from tests.own_data import make_own_data
 from tresnet_mm.__main__ import main
 from tresnet_mm.commands import COMMANDS
 from tresnet_mm.config_files import find_config, read_config
@@ -38,7 +39,8 @@ SMALLER = {
     'work_dirs/fcos_tresnet_m/best_coco_bbox_mAP_epoch_12.pth': 'detection.pth',
     'work_dirs/my_config/not_finite_epoch_3_iter_1207.pth': f'work_dirs/my_config/{STOPPED}',
     'not_finite_epoch_3_iter_1207.pth': f'work_dirs/my_config/{STOPPED}',
-    'IMAGE_OR_FOLDER': 'image.png', 'FOLDER': 'photos', 'photo.jpg': 'photos/a.jpg',
+    'SOURCE': 'own_data', 'IMAGE_OR_FOLDER': 'image.png', 'FOLDER': 'photos',
+    'photo.jpg': 'photos/a.jpg',
     'val2017': 'photos', 'cat': 'circle', 'dog': 'square', 'clip.mp4': 'clip.avi',
     'work_dirs/fcos_tresnet_tiny_shapes': 'work_dirs/a', 'LOG_DIR/vis_data/scalars.json':
     'work_dirs/a/20260101_000000/vis_data/scalars.json', 'coco/bbox_mAP_50': 'coco/bbox_mAP',
@@ -130,6 +132,7 @@ def files(tmp_path_factory):
     folder = tmp_path_factory.mktemp('examples')
     make_shapes(folder / 'shapes', dataclasses.replace(
         SHAPES_SET, num_train=2, num_val=2, size=64))
+    make_own_data(folder / 'own_data', 8)
     (folder / 'mine.py').write_text(f'_base_ = {str(find_config(DETECTION))!r}\n')
     for file, config in (('detection', DETECTION), ('labels', LABELS), ('both', BOTH)):
         save_model(folder / f'{file}.pth', config)

@@ -64,6 +64,14 @@ MISTAKES = {
                         'multiples of 32'),
     'size of shapes': (['make-shapes', 'set', '--size', '0'], 'size'),
     'folder of shapes': (['make-shapes', 'IMAGE'], ''),
+    'source of own data': (['prepare-data', 'nowhere', 'out'], 'nowhere'),
+    'own data over a file': (['prepare-data', 'nowhere', 'FILE'], 'FILE is no folder'),
+    'own data over a folder': (['prepare-data', 'nowhere', '.'], 'holds files already'),
+    'own data into its source': (['prepare-data', '.', './out'], 'lies in the source'),
+    'task of own data': (['prepare-data', '.', 'out', '--task', 'masks'], "'masks'"),
+    'shares of own data': (['prepare-data', '.', 'out', '--val', '0.5', '--test', '0.5'],
+                           'leave nothing to train on'),
+    'folds of own data': (['prepare-data', '.', 'out', '--folds', '1'], 'at least 2, got 1'),
 }
 
 

@@ -204,6 +204,18 @@ def test_weights_of_the_losses():
         torch.testing.assert_close(weighted[name], factor * loss)
 
 
+@pytest.mark.parametrize('loss', [
+    'HillLoss', 'SPLCLoss', 'PartialAsymmetricLoss', 'TwoWayLoss', 'ZLPRLoss'])
+def test_other_losses_and_class_weights_of_the_image_head(loss):
+    data = batch((64, 64), (64, 64))
+    model = build(head=dict(IMAGE_HEAD, loss=dict(type=loss)))
+    data = model.data_preprocessor(data, True)
+    model.image_head.set_class_weight([1.0, 1.0, 0.0])
+    model(**data, mode='loss')['loss_mlc'].backward()
+    grad = model.image_head.fc.bias.grad
+    assert grad[0] != 0 and grad[1] != 0 and grad[2] == 0
+
+
 def test_frozen_detector_keeps_its_boxes_while_the_image_head_learns():
     model = build(train_detector=False)
     data = batch((64, 64), (64, 64))

@@ -25,6 +25,7 @@ COMMANDS = {
     'calibrate': ('calibrate', 'fit scaling and thresholds of the scores, into a checkpoint'),
     'thresholds': ('thresholds', 'choose the threshold of each class on saved scores'),
     'print-config': ('print_config', 'print a config with its bases and changes merged in'),
+    'prepare-data': ('prepare_data', 'own data to a data set, a report and a config that trains'),
     'make-shapes': ('make_shapes', 'write the synthetic data set of the demos'),
     'doctor': ('doctor', 'look over the installation, with the commands that mend it'),
     'mmdet-tool': ('mmdet_tool', "run one of mmdet's own analysis tools"),

@@ -29,7 +29,6 @@ from mmengine.runner import Runner
 from torch import Tensor
 
 from ..checkpoint import CheckpointMismatch, load_from_tresnet_mm, write_file
-from ..checkpoint.formats import metadata_of, set_metadata
 from ..checkpoint.publishing import image_head
 from ..checks.weights import weights_of
 from ..config_tree import type_name
@@ -175,8 +174,10 @@ def run(args: argparse.Namespace, cfg: Config) -> Any:
 def calibrated(weights: Mapping[str, Tensor], values: Mapping[str, np.ndarray]
                ) -> dict[str, Tensor]:
     """A state dict with what was fitted in its head, in place of what may be there."""
-    result = OrderedDict((name, value) for name, value in weights.items() if _KEY not in name)
-    set_metadata(result, metadata_of(weights))  # which norm layer they are for
+    result: Any = OrderedDict(
+        (name, value) for name, value in weights.items() if _KEY not in name)
+    if hasattr(weights, '_metadata'):  # PyTorch's versions of the layers
+        result._metadata = weights._metadata
     prefix = 'image_' if any(name.startswith('image_head.') for name in weights) else ''
     for name, value in values.items():
         result[f'{prefix}{_KEY}{name}'] = torch.from_numpy(value)

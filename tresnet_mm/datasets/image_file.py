@@ -26,7 +26,7 @@ import mmcv
 import numpy as np
 from mmengine.dataset import BaseDataset
 from mmengine.fileio import get
-from PIL import Image, ImageOps, UnidentifiedImageError
+from PIL import ExifTags, Image, ImageOps, UnidentifiedImageError
 
 from .annotations import check_regular_file, is_local
 
@@ -76,6 +76,19 @@ def read_image_size(path: str, backend_args: Mapping | None = None,
     num_bytes = check_regular_file(path)
     with open(path, 'rb') as file:
         return _read_size(file, num_bytes, max_pixels)
+
+
+def read_image_orientation(path: str) -> int:
+    """The EXIF orientation in a local image file's header: 1 to 8, 1 where it has none.
+
+    Raises:
+        FileNotFoundError, ValueError: As `read_image_bytes`.
+    """
+    check_regular_file(path)
+    with open(path, 'rb') as file, _pillow(file) as image:
+        # The base class reads what is open already; PNG's own would decode the image.
+        orientation = Image.Image.getexif(image).get(ExifTags.Base.Orientation, 1)
+    return orientation if orientation in range(1, 9) else 1
 
 
 def image_size(data: bytes, max_pixels: int = MAX_PIXELS) -> tuple[int, int]:

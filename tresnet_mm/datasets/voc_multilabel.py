@@ -78,7 +78,7 @@ class VOCMultiLabel(MultiLabelDataset):
     def _read_objects(self, path: str, index: Mapping[str, int]) -> tuple[set[int], set[int]]:
         """Classes of the ordinary and of the difficult objects of an image."""
         found: tuple[set[int], set[int]] = set(), set()
-        for name, difficult in read_voc_objects(path, self.backend_args):
+        for name, difficult, _ in read_voc_objects(path, self.backend_args):
             if name not in index:
                 raise ValueError(f'{path}: class {name!r} is not among {list(index)}')
             found[difficult].add(index[name])

@@ -5,7 +5,7 @@ import json
 import warnings
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import torch
 from torch import Tensor, nn
@@ -104,8 +104,10 @@ def export_onnx(model: nn.Module, path: str | Path, size: tuple[int, int] = (224
         onnx.checker.check_model(proto)
         task = 'multilabel' if isinstance(graph, ClassifierGraph) else 'detection'
         said = dict(task=task, classes=json.dumps(list(classes)))
-        if isinstance(model, MultiLabelClassifier) and model.head.thresholds is not None:
-            said['thresholds'] = json.dumps(model.head.thresholds.tolist())
+        head: Any = model.head if task == 'multilabel' else None
+        thresholds = None if head is None else head.thresholds
+        if thresholds is not None:
+            said['thresholds'] = json.dumps(thresholds.tolist())
         onnx.helper.set_model_props(proto, said)
         onnx.save(proto, str(part))
         part.replace(path)

@@ -6,6 +6,8 @@ import torch.nn.functional as F
 from mmengine.registry import MODELS
 from mmengine.structures import BaseDataElement
 
+from tresnet_mm.models.heads import SingleLabelHead
+
 FEATS = torch.randn(3, 8, 2, 2, generator=torch.Generator().manual_seed(0))
 
 
@@ -54,3 +56,14 @@ def test_refusals():
         head().loss([FEATS], [BaseDataElement(metainfo=dict(img_path='0.jpg'))])
     with pytest.raises(ValueError, match='NaN or infinite logits'):
         head().loss([FEATS * float('nan')], samples(0, 1, 2))
+
+
+def test_class_weights_weight_the_images_of_a_class():
+    plain = SingleLabelHead(3, 4)
+    head = SingleLabelHead(3, 4, class_weight=[1.0, 0.0, 2.0])
+    head.load_state_dict(plain.state_dict())
+    feats = [torch.randn(1, 4, 2, 2)]
+    for label, weight in enumerate([1.0, 0.0, 2.0]):
+        sample = BaseDataElement(gt_label=torch.tensor([label]))
+        expected = weight * plain.loss(feats, [sample])['loss_cls']
+        torch.testing.assert_close(head.loss(feats, [sample])['loss_cls'], expected)

@@ -1,4 +1,4 @@
-"""The one reading of annotation files: COCO, PASCAL VOC and label tables.
+"""The one reading of annotation files: COCO, PASCAL VOC, YOLO and label tables.
 
 Every dataset, metric and check reads its file through these functions, so that they judge it alike.
 They need no torch. What they refuse, they refuse by one ``ValueError`` (``FileNotFoundError`` for a
@@ -13,7 +13,8 @@ from .file_names import ImageFolder
 from .label_table import LabelRow, LabelTable, read_label_table
 from .mat_file import read_mat
 from .text_file import check_regular_file, is_local, parse_json, read_text, without_collection
-from .voc_xml import VOCObject, read_voc_list, read_voc_objects
+from .voc_xml import VOCFile, VOCObject, read_voc_file, read_voc_list, read_voc_objects
+from .yolo_text import YOLOObject, read_yolo_text
 
 __all__ = [
     'CocoFile',
@@ -21,7 +22,9 @@ __all__ = [
     'LabelRow',
     'LabelTable',
     'ObjectCounts',
+    'VOCFile',
     'VOCObject',
+    'YOLOObject',
     'check_classes',
     'check_regular_file',
     'clean_segmentation',
@@ -33,8 +36,10 @@ __all__ = [
     'read_label_table',
     'read_mat',
     'read_text',
+    'read_voc_file',
     'read_voc_list',
     'read_voc_objects',
+    'read_yolo_text',
     'release_coco_files',
     'with_clean_mask',
     'without_collection',

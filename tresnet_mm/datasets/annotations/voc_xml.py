@@ -1,16 +1,18 @@
 """PASCAL VOC's lists of images and XML files."""
 from __future__ import annotations
 
+import math
 import os
 import re
 from collections.abc import Iterator, Mapping
 from typing import NamedTuple
-from xml.etree.ElementTree import ParseError
+from xml.etree.ElementTree import Element, ParseError
 
 from defusedxml.common import DefusedXmlException
 from defusedxml.ElementTree import fromstring
 from mmengine.fileio import exists, get
 
+from .coco_values import LARGEST
 from .file_names import ImageFolder
 from .text_file import check_regular_file, is_local, read_text
 
@@ -22,6 +24,22 @@ class VOCObject(NamedTuple):
 
     name: str
     difficult: bool
+    corners: tuple[float, float, float, float] | None = None
+    """xmin, ymin, xmax, ymax as they stand there; None where boxes were not asked for."""
+
+
+class VOCFile(NamedTuple):
+    """What an XML file holds.
+
+    Attributes:
+        filename: Name of the image, '' where the file has none.
+        size: (width, height) in pixels; None where the file has none, or zeros.
+        objects: Its objects, in the file's order.
+    """
+
+    filename: str
+    size: tuple[int, int] | None
+    objects: list[VOCObject]
 
 
 def read_voc_list(path: str, xml_folder: ImageFolder, img_suffix: str = '.jpg',
@@ -66,16 +84,36 @@ def read_voc_list(path: str, xml_folder: ImageFolder, img_suffix: str = '.jpg',
 
 
 def read_voc_objects(path: str, backend_args: Mapping | None = None) -> list[VOCObject]:
-    """Read the objects of an XML file. Entities and external parts are refused, never fetched.
+    """Read the names of the objects of an XML file, whatever their boxes are.
+
+    Raises:
+        FileNotFoundError, ValueError: As `read_voc_file`, but for boxes.
+    """
+    return _objects(_parse(path, backend_args), path, boxes=False)
+
+
+def read_voc_file(path: str, backend_args: Mapping | None = None) -> VOCFile:
+    """Read an XML file with its boxes. Entities and external parts are refused, never fetched.
 
     Raises:
         FileNotFoundError: There is no such file.
-        ValueError: It is no XML, has entities, or an object lacks its name.
+        ValueError: It is no XML, has entities, an object lacks its name or its box, or a number is
+            none.
     """
+    root = _parse(path, backend_args)
+    if root.tag != 'annotation':
+        raise ValueError(f'{path}: not a VOC file: it holds <{root.tag}>, not <annotation>')
+    sides = [_number(root, f'size/{key}', path) for key in ('width', 'height')] \
+        if root.find('size') is not None else [0.0, 0.0]
+    size = (int(sides[0]), int(sides[1])) if min(sides) >= 1 else None
+    return VOCFile((root.findtext('filename') or '').strip(), size, _objects(root, path, True))
+
+
+def _parse(path: str, backend_args: Mapping | None) -> Element:
     if is_local(path, backend_args):
         check_regular_file(path)
     try:  # as bytes, since the file itself may declare another encoding than UTF-8
-        root = fromstring(bytes(get(path, backend_args=backend_args)), forbid_dtd=False)
+        return fromstring(bytes(get(path, backend_args=backend_args)), forbid_dtd=False)
     except ParseError as error:
         raise ValueError(f'{path}: not an XML file: {error}') from None
     except DefusedXmlException as error:
@@ -83,6 +121,9 @@ def read_voc_objects(path: str, backend_args: Mapping | None = None) -> list[VOC
             from None
     except (ValueError, LookupError, RecursionError) as error:  # an encoding that is not known
         raise ValueError(f'{path}: not an XML file: {error}') from None
+
+
+def _objects(root: Element, path: str, boxes: bool) -> list[VOCObject]:
     objects = []
     for number, entry in enumerate(root.iter('object'), start=1):
         name = (entry.findtext('name') or '').strip()
@@ -92,5 +133,23 @@ def read_voc_objects(path: str, backend_args: Mapping | None = None) -> list[VOC
         if difficult not in ('0', '1'):
             raise ValueError(f'{path}: object {number} ({name!r}): difficult {difficult[:60]!r} '
                              'should be 0 or 1')
-        objects.append(VOCObject(name, difficult == '1'))
+        corners = None
+        if boxes:
+            where = f'{path}: object {number} ({name!r})'
+            x1, y1, x2, y2 = (_number(entry, f'bndbox/{key}', where)
+                              for key in ('xmin', 'ymin', 'xmax', 'ymax'))
+            corners = x1, y1, x2, y2
+        objects.append(VOCObject(name, difficult == '1', corners))
     return objects
+
+
+def _number(entry: Element, key: str, where: str) -> float:
+    text = (entry.findtext(key) or '').strip()
+    try:
+        number = float(text)
+    except ValueError:
+        number = math.nan
+    if not abs(number) <= LARGEST:  # true for NaN
+        found = f'is {text[:60]!r}' if text else 'is missing'
+        raise ValueError(f'{where}: {key} {found}, it should be a number of pixels')
+    return number

@@ -29,7 +29,8 @@ class SingleLabelHead(MultiLabelLinearHead):
             as mmdet's ``CrossEntropyLoss``. Default: cross entropy with a label smoothing of 0.1
             (`AsymmetricLossSingleLabel` with gammas of 0).
         thresholds: Not for this head: the class of highest score is the prediction.
-        **kwargs: ``bottleneck_channels``, ``init_cfg``, ``check_finite`` of `MultiLabelLinearHead`.
+        **kwargs: ``bottleneck_channels``, ``init_cfg``, ``check_finite``, ``class_weight`` of
+            `MultiLabelLinearHead`.
 
     Raises:
         ValueError: If there are thresholds, or as `MultiLabelLinearHead`.
@@ -40,7 +41,8 @@ class SingleLabelHead(MultiLabelLinearHead):
         if thresholds is not None:
             raise ValueError('SingleLabelHead takes no thresholds: it predicts the class of '
                              f'highest score, got {thresholds!r}')
-        super().__init__(num_classes, in_channels, loss=loss or DEFAULT_LOSS, **kwargs)
+        super().__init__(num_classes, in_channels, loss=loss or DEFAULT_LOSS, calibrated=False,
+                         **kwargs)
 
     def loss(self, feats: Sequence[Tensor] | Tensor, data_samples: Sequence[BaseDataElement],
              inputs: Tensor | None = None) -> dict[str, Tensor]:
@@ -58,13 +60,17 @@ class SingleLabelHead(MultiLabelLinearHead):
         targets = self.stack_targets(data_samples).to(logits.device)
         if self.check_finite and not logits.isfinite().all():
             raise ValueError(self._not_finite(logits, data_samples, inputs))
-        return dict(loss_cls=self.loss_module(logits, targets))
+        if self.class_weight is None:
+            return dict(loss_cls=self.loss_module(logits, targets))
+        weight = self.class_weight.to(logits.device)[targets]
+        return dict(loss_cls=self.loss_module(logits, targets, weight))
 
     def probabilities(self, logits: Tensor) -> Tensor:
         """Map logits (N, num_classes) to probabilities that sum to 1."""
         return logits.softmax(dim=1)
 
-    def set_scores(self, sample: BaseDataElement, scores: Tensor) -> None:
+    def set_scores(self, sample: BaseDataElement, scores: Tensor,
+                   raw: Tensor | None = None) -> None:
         """Store the probabilities (num_classes,) of one image and the class of the highest.
 
         ``pred_label`` is a tensor of one index, as ``gt_label`` is.
