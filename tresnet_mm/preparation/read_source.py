@@ -30,7 +30,7 @@ def read_source(path: str | Path, format: str | None = None) -> SourceData:
         ValueError: It is of no format or of two, or something in it is wrong; the message names
             the file, the entry and the value.
     """
-    path = Path(path).absolute()
+    path = Path(path).resolve()
     if format is not None and format not in FORMATS:
         raise ValueError(f'format {format!r} should be one of {", ".join(FORMATS)}')
     if not path.exists():
