@@ -220,6 +220,22 @@ def test_the_best_checkpoint_goes_after_the_better_one(train, metrics, monkeypat
         f'best_{name}_epoch_4.pth' for name in sorted(metrics)]
 
 
+def test_a_validation_without_the_measure_leaves_the_best_checkpoint(train, monkeypatch):
+    """mmdet's metric has no value where nothing is detected."""
+    from .conftest import MeanOutput
+    results = iter([{'mean': 1.0}, {'box/mAP': 0.2}, {}, {'box/mAP': 0.1}])
+    monkeypatch.setattr(MeanOutput, 'compute_metrics', lambda self, _: next(results))
+    folder = train('run', *SAFE, save_best='box/mAP')
+    assert [path.name for path in folder.glob('best_*')] == ['best_box_mAP_epoch_2.pth']
+
+
+def test_a_measure_that_is_misnamed_is_an_error(train, monkeypatch):
+    from .conftest import MeanOutput
+    monkeypatch.setattr(MeanOutput, 'compute_metrics', lambda self, _: {'box/mAP': 0.2})
+    with pytest.raises(KeyError, match='box/map'):
+        train('run', *SAFE, save_best='box/map')
+
+
 def damage(folder, name):
     """What a kill may leave: half a file, under its name or another."""
     path = folder / name

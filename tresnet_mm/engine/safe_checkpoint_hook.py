@@ -77,6 +77,14 @@ class SafeCheckpointHook(CheckpointHook):
         """Let mmengine decide and save, and keep the former best until that is done."""
         if not self.save_best:
             return
+        measured = {name.partition('/')[0] for name in metrics}
+        unmeasured = [key for key in self.key_indicators if key and '/' in key
+                      and key.partition('/')[0] not in measured]
+        if unmeasured:  # mmdet's metric has no value where nothing is detected, as in first epochs
+            runner.logger.warning(
+                f'{", ".join(unmeasured)} was not measured in this validation (it has '
+                f'{", ".join(metrics) or "nothing"}): the best checkpoint stays what it is')
+            return
         before = self._best_paths()
         # mmengine removes what these name before it writes; without names it only writes.
         self._forget_best_paths()
