@@ -172,3 +172,17 @@ def test_a_config_for_the_file_keeps_data_and_metrics():
     assert np.allclose(changed.model.data_preprocessor.std, 255)
     assert [hook.type for hook in changed.custom_hooks] == ['SyncBuffersHook']
     assert changed.test_evaluator == cfg.test_evaluator and cfg.load_from == 'a.pth'
+
+
+def test_a_single_label_classifier_predicts_its_label(tmp_path):
+    model = MODELS.build(dict(
+        type='MultiLabelClassifier', backbone=dict(BACKBONE, out_indices=(3,)),
+        head=dict(type='SingleLabelHead', num_classes=5))).eval()
+    nn.init.normal_(model.head.fc.weight)
+    images = torch.rand(3, 3, 64, 64)
+    export_onnx(model, tmp_path / 'one.onnx', (64, 64))
+    expected = model(images, mode='predict')
+    for sample, wanted in zip(OnnxModel(str(tmp_path / 'one.onnx'))(images), expected, strict=True):
+        torch.testing.assert_close(sample.pred_scores, wanted.pred_scores, rtol=0, atol=1e-5)
+        assert float(sample.pred_scores.sum()) == pytest.approx(1)
+        assert sample.pred_label.tolist() == wanted.pred_label.tolist()

@@ -12,6 +12,7 @@ from torch import Tensor, nn
 
 from .._compat import ONNX_OPSET, TRACING_EXPORTER
 from ..models import MultiLabelClassifier
+from ..models.heads import SingleLabelHead
 from .fuse import fuse
 
 if TYPE_CHECKING:
@@ -102,8 +103,7 @@ def export_onnx(model: nn.Module, path: str | Path, size: tuple[int, int] = (224
                 dynamic_axes=axes)
         proto = onnx.load(str(part))
         onnx.checker.check_model(proto)
-        task = 'multilabel' if isinstance(graph, ClassifierGraph) else 'detection'
-        said = dict(task=task, classes=json.dumps(list(classes)))
+        said = dict(task=_task(model), classes=json.dumps(list(classes)))
         if isinstance(model, MultiLabelClassifier) and model.head.thresholds is not None:
             said['thresholds'] = json.dumps(model.head.thresholds.tolist())
         onnx.helper.set_model_props(proto, said)
@@ -112,3 +112,9 @@ def export_onnx(model: nn.Module, path: str | Path, size: tuple[int, int] = (224
     finally:
         part.unlink(missing_ok=True)
     return graph
+
+
+def _task(model: nn.Module) -> str:
+    if not isinstance(model, MultiLabelClassifier):
+        return 'detection'
+    return 'single-label' if isinstance(model.head, SingleLabelHead) else 'multilabel'

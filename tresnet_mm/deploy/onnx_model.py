@@ -48,6 +48,8 @@ class OnnxModel(BaseModel):
         self.outputs = [node.name for node in self.session.get_outputs()]
         self.dataset_meta = _dataset_meta(self.session)
         self.thresholds = _thresholds(self.session, file)
+        self._one_label = self.session.get_modelmeta().custom_metadata_map.get(
+            'task') == 'single-label'
         if self.outputs not in (['scores'], ['boxes', 'scores', 'labels', 'image_ids']):
             raise ValueError(f'{file} has the outputs {self.outputs}: it was not written by '
                              'tools/export_onnx.py')
@@ -83,6 +85,8 @@ class OnnxModel(BaseModel):
         if len(outputs) == 1:
             for sample, scores in zip(samples, outputs[0], strict=True):
                 sample.set_field(scores, 'pred_scores')
+                if self._one_label:
+                    sample.set_field(scores.argmax(dim=0, keepdim=True), 'pred_label')
                 if self.thresholds is not None:
                     above = scores > scores.new_tensor(self.thresholds)
                     sample.set_field(above.nonzero().flatten(), 'pred_labels')

@@ -1,45 +1,10 @@
 # CIFAR-10, binary version, enlarged to 224 px. CIFAR10_ROOT is the folder cifar-10-batches-bin.
-data_root = '{{$CIFAR10_ROOT:data/cifar-10-batches-bin/}}'
-backend_args = None
+_base_ = 'single_label_224.py'
 
-train_pipeline = [
-    dict(type='Resize', scale=(224, 224), keep_ratio=False, backend='pillow'),
-    dict(type='RandomFlip', prob=0.5),
-    dict(type='ColorCutout', factor=0.5),
-    dict(type='PackSingleLabelInputs'),
-]
-test_pipeline = [
-    dict(type='Resize', scale=(224, 224), keep_ratio=False, backend='pillow'),
-    dict(type='PackSingleLabelInputs'),
-]
-
-train_dataloader = dict(
-    batch_size=64,
-    num_workers=8,
-    persistent_workers=True,
-    sampler=dict(type='DefaultSampler', shuffle=True),
-    dataset=dict(
-        type='CIFAR10',
-        train=True,
-        data_root=data_root,
-        pipeline=train_pipeline,
-        backend_args=backend_args))
-val_dataloader = dict(
-    batch_size=64,
-    num_workers=8,
-    persistent_workers=True,
-    sampler=dict(type='DefaultSampler', shuffle=False),
-    dataset=dict(
-        type='CIFAR10',
-        train=False,
-        data_root=data_root,
-        pipeline=test_pipeline,
-        test_mode=True,
-        backend_args=backend_args))
+dataset = dict(type='CIFAR10', data_root='{{$CIFAR10_ROOT:data/cifar-10-batches-bin/}}')
+# The images come with the data set: there is nothing to load.
+train_pipeline = _base_.train_pipeline[1:]
+test_pipeline = _base_.test_pipeline[1:]
+train_dataloader = dict(dataset=dict(train=True, pipeline=train_pipeline, **dataset))
+val_dataloader = dict(dataset=dict(train=False, pipeline=test_pipeline, **dataset))
 test_dataloader = val_dataloader
-
-val_evaluator = dict(type='SingleLabelMetric')
-test_evaluator = val_evaluator
-
-# The learning rate of the schedule is for this batch, over all processes.
-auto_scale_lr = dict(enable=False, base_batch_size=64)

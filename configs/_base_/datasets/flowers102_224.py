@@ -1,47 +1,7 @@
 # Oxford Flowers 102 at 224 px. FLOWERS102_ROOT is the folder of jpg/ and the two .mat files.
-data_root = '{{$FLOWERS102_ROOT:data/flowers102/}}'
-backend_args = None
+_base_ = 'single_label_224.py'
 
-train_pipeline = [
-    dict(type='LoadImageChecked', backend_args=backend_args),
-    dict(type='Resize', scale=(224, 224), keep_ratio=False, backend='pillow'),
-    dict(type='RandomFlip', prob=0.5),
-    dict(type='ColorCutout', factor=0.5),
-    dict(type='PackSingleLabelInputs'),
-]
-test_pipeline = [
-    dict(type='LoadImageChecked', backend_args=backend_args),
-    dict(type='Resize', scale=(224, 224), keep_ratio=False, backend='pillow'),
-    dict(type='PackSingleLabelInputs'),
-]
-
-train_dataloader = dict(
-    batch_size=64,
-    num_workers=8,
-    persistent_workers=True,
-    sampler=dict(type='DefaultSampler', shuffle=True),
-    dataset=dict(
-        type='Flowers102',
-        split='trainval',
-        data_root=data_root,
-        pipeline=train_pipeline,
-        backend_args=backend_args))
-val_dataloader = dict(
-    batch_size=64,
-    num_workers=8,
-    persistent_workers=True,
-    sampler=dict(type='DefaultSampler', shuffle=False),
-    dataset=dict(
-        type='Flowers102',
-        split='test',
-        data_root=data_root,
-        pipeline=test_pipeline,
-        test_mode=True,
-        backend_args=backend_args))
+dataset = dict(type='Flowers102', data_root='{{$FLOWERS102_ROOT:data/flowers102/}}')
+train_dataloader = dict(dataset=dict(split='trainval', **dataset))
+val_dataloader = dict(dataset=dict(split='test', **dataset))
 test_dataloader = val_dataloader
-
-val_evaluator = dict(type='SingleLabelMetric')
-test_evaluator = val_evaluator
-
-# The learning rate of the schedule is for this batch, over all processes.
-auto_scale_lr = dict(enable=False, base_batch_size=64)

@@ -1,50 +1,16 @@
 # ImageNet-1k at 224 px, in folders of synsets. IMAGENET_ROOT is the folder of train/ and val/.
 # Evaluation as published: the shorter side to 256 by Pillow's bilinear filter, the middle 224.
 # Training: a plain pipeline, not the TResNet paper's.
-data_root = '{{$IMAGENET_ROOT:data/imagenet/}}'
-backend_args = None
+_base_ = 'single_label_224.py'
 
-train_pipeline = [
-    dict(type='LoadImageChecked', backend_args=backend_args),
-    dict(type='Resize', scale=(224, 224), keep_ratio=False, backend='pillow'),
-    dict(type='RandomFlip', prob=0.5),
-    dict(type='ColorCutout', factor=0.5),
-    dict(type='PackSingleLabelInputs'),
-]
+dataset = dict(type='ImageNet', data_root='{{$IMAGENET_ROOT:data/imagenet/}}')
 test_pipeline = [
-    dict(type='LoadImageChecked', backend_args=backend_args),
+    _base_.test_pipeline[0],
     dict(type='ResizeShortSide', side=256),
     dict(type='CenterCrop', crop_size=224),
-    dict(type='PackSingleLabelInputs'),
+    _base_.test_pipeline[-1],
 ]
-
-train_dataloader = dict(
-    batch_size=64,
-    num_workers=8,
-    persistent_workers=True,
-    sampler=dict(type='DefaultSampler', shuffle=True),
-    dataset=dict(
-        type='ImageNet',
-        data_prefix=dict(img='train'),
-        data_root=data_root,
-        pipeline=train_pipeline,
-        backend_args=backend_args))
+train_dataloader = dict(dataset=dict(data_prefix=dict(img='train'), **dataset))
 val_dataloader = dict(
-    batch_size=64,
-    num_workers=8,
-    persistent_workers=True,
-    sampler=dict(type='DefaultSampler', shuffle=False),
-    dataset=dict(
-        type='ImageNet',
-        data_prefix=dict(img='val'),
-        data_root=data_root,
-        pipeline=test_pipeline,
-        test_mode=True,
-        backend_args=backend_args))
+    dataset=dict(data_prefix=dict(img='val'), pipeline=test_pipeline, **dataset))
 test_dataloader = val_dataloader
-
-val_evaluator = dict(type='SingleLabelMetric')
-test_evaluator = val_evaluator
-
-# The learning rate of the schedule is for this batch, over all processes.
-auto_scale_lr = dict(enable=False, base_batch_size=64)
