@@ -14,7 +14,7 @@ from torch import nn
 from tresnet_mm.datasets import CustomMultiLabel
 from tresnet_mm.engine import ClassWeightHook
 from tresnet_mm.engine.class_weight_hook import effective_weights, image_counts
-from tresnet_mm.models.heads import MultiLabelLinearHead
+from tresnet_mm.models.heads import MultiLabelLinearHead, SingleLabelHead
 from tresnet_mm.models.losses import SPLCLoss
 
 CSV = 'img_path,cat,dog,cow\na.jpg,1,0,-1\nb.jpg,1,1,0\nc.jpg,1,-1,0\n'
@@ -74,6 +74,17 @@ def test_the_heads_of_a_model_weight_their_loss(dataset):
     torch.testing.assert_close(head.loss(feats, data)['loss_mlc'], before * expected)
     assert '0: 0.467 (3 images)' in lines[0] and '2: 1.27 (0 images)' in lines[0]
     assert 'class_weight' not in ''.join(head.state_dict())
+
+
+def test_a_single_label_head_weights_each_image_by_its_class(dataset):
+    head = SingleLabelHead(3, 4, loss=dict(
+        type='AsymmetricLossSingleLabel', gamma_neg=0, gamma_pos=0, reduction='none'))
+    data = [BaseDataElement(gt_label=torch.tensor([label])) for label in (1, 0)]
+    feats = (torch.randn(2, 4, 2, 2), )
+    before = head.loss(feats, data)['loss_cls']
+    ClassWeightHook(beta=0.9).before_train(runner_of(nn.Sequential(head), dataset)[0])
+    expected = torch.from_numpy(effective_weights([3, 1, 0], 0.9)).float()[[1, 0]]
+    torch.testing.assert_close(head.loss(feats, data)['loss_cls'], before * expected)
 
 
 def test_what_does_not_fit_is_named(dataset):

@@ -11,6 +11,7 @@ from . import (
     checkpoint,
     classes,
     evaluator,
+    label_kinds,
     leftovers,
     loaders,
     resume,
@@ -31,7 +32,7 @@ CHECKS: dict[str, tuple[Check, ...]] = {
         classes.check_metric_thresholds,
         classes.check_checkpoint_classes,
     ),
-    'evaluation': (evaluator.check_evaluator_file,),
+    'evaluation': (evaluator.check_evaluator_file, label_kinds.check_label_kinds),
     'model': (
         leftovers.check_keywords,
         channels.check_neck_channels,
