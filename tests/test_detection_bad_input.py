@@ -276,6 +276,8 @@ def test_shipped_configs_name_the_checked_dataset(repo_root):
     for path in sorted((repo_root / 'configs').glob('*.py')):
         cfg = Config.fromfile(path)
         for loader in (cfg.train_dataloader, cfg.val_dataloader, cfg.test_dataloader):
+            if loader.dataset.type.startswith('CIFAR'):  # whose files hold the pixels themselves
+                continue
             kind = DATASETS.get(loader.dataset.type)
             assert issubclass(kind, tresnet_mm.datasets.ImageDataset), path
             first = TRANSFORMS.get(loader.dataset.pipeline[0].type)

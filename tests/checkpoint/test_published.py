@@ -176,8 +176,10 @@ def test_every_config_can_be_published(name, repo_root):
     assert from_json(to_json(said)) == said
     arch = cfg.model.get('detector', cfg.model).backbone.arch
     assert said.arch == (arch if isinstance(arch, str) else '')
+    head = cfg.model.get('head', {}).get('type', '')
     assert said.task == ('both' if 'multitask' in name else
-                         'multi-label' if 'multilabel' in name else 'detection')
+                         'multi-label' if 'multilabel' in name else
+                         'single-label' if head == 'SingleLabelHead' else 'detection')
 
 
 @pytest.mark.parametrize('text', [
