@@ -16,6 +16,7 @@ MODULES = [
     'config_tree',
     'deploy.fuse',
     'evaluation.multilabel_metric',
+    'evaluation.multilabel_scores',
     'evaluation.single_label_metric',
     'inference.inferencer',
     'models.complexity',

@@ -9,54 +9,13 @@ Examples:
 """
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from pathlib import Path
-from typing import Any
+from .backbone_comparison import BackboneComparison
 
-from mmengine.config import Config
-
-from ..markdown_table import markdown_table
-from .command import experiment
-from .small_backbones import BACKBONES, NAMES, check_equal, costs, use_backbone
-from .small_sets import classes_of
-from .trainings import Trainings, load_config, mean_and_spread, seeds_of
-
-DETECTORS = {'fcos': 'FCOS', 'retinanet': 'RetinaNet', 'atss': 'ATSS'}
-LONG_SIDE, EPOCHS = 256, 12
-METRICS = {'mAP': 'coco/bbox_mAP', 'at IoU 0.5': 'coco/bbox_mAP_50',
-           'at IoU 0.75': 'coco/bbox_mAP_75'}
-
-
-def contenders(data: Path, epochs: int = EPOCHS) -> dict[str, Config]:
-    """A config of every detector with every backbone."""
-    configs = {}
-    for detector in DETECTORS:
-        for backbone in BACKBONES:
-            cfg = load_config(detector, data, classes_of(data), epochs)
-            use_backbone(cfg, backbone)
-            configs[f'{detector}_{backbone}'] = cfg
-    return configs
-
-
-def trainings(data: Path, seeds: Sequence[int], epochs: int = EPOCHS, **where: Any) -> Trainings:
-    """All runs of the experiment."""
-    found = costs(LONG_SIDE * 3 // 4, LONG_SIDE)
-    check_equal(found)
-    facts = dict(long_side=LONG_SIDE, epochs=epochs, backbones=found)
-    return Trainings('bccd', contenders(data, epochs), seeds, facts=facts, **where)
-
-
-def table(runs: Sequence[Mapping[str, Any]]) -> str:
-    """Means and standard deviations over the seeds, in percent."""
-    rows = []
-    for detector, name in DETECTORS.items():
-        for backbone in BACKBONES:
-            contender = f'{detector}_{backbone}'
-            rows.append({'detector': name, 'backbone': NAMES[backbone], **{
-                title: mean_and_spread(runs, contender, metric, 100)
-                for title, metric in METRICS.items()}, 'seeds': seeds_of(runs, contender)})
-    return markdown_table(rows)
-
+COMPARISON = BackboneComparison(
+    'bccd', 'detector', {'fcos': 'FCOS', 'retinanet': 'RetinaNet', 'atss': 'ATSS'},
+    {'mAP': ('coco/bbox_mAP', 100), 'at IoU 0.5': ('coco/bbox_mAP_50', 100),
+     'at IoU 0.75': ('coco/bbox_mAP_75', 100)},
+    size=(192, 256), epochs=12)
 
 if __name__ == '__main__':
-    experiment('bccd', __doc__, trainings, table, LONG_SIDE)
+    COMPARISON.main(__doc__)

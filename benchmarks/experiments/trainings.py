@@ -66,13 +66,18 @@ class Trainings:
     def run(self, jobs: int = 1) -> list[dict[str, Any]]:
         """Train what has no result yet, ``jobs`` at a time; the runs of all contenders.
 
+        Results that a contender had by another config or on other annotations are not kept beside
+        the new ones, with which they would be averaged.
+
         Raises:
             RunError: A training failed, or contenders were trained for unequal iterations.
         """
-        kept = {self._key(run): run for run in read_runs(self.file)}
         wanted = [dict(contender=contender, seed=seed, config=fingerprint(cfg),
                        data=data_fingerprint(cfg))
                   for seed in self.seeds for contender, cfg in self.configs.items()]
+        now = {self._settings(run) for run in wanted}
+        kept = {self._key(run): run for run in read_runs(self.file)
+                if self._settings(run) in now or run['contender'] not in self.configs}
         missing = [run for run in wanted if self._key(run) not in kept]
         for run, result in self._train(missing, jobs):
             kept[self._key(run)] = run | result
@@ -84,8 +89,12 @@ class Trainings:
         return runs
 
     @staticmethod
-    def _key(run: Mapping[str, Any]) -> tuple[str, int, str, str]:
-        return run['contender'], run['seed'], run['config'], run['data']
+    def _settings(run: Mapping[str, Any]) -> tuple[str, str, str]:
+        return run['contender'], run['config'], run['data']
+
+    @classmethod
+    def _key(cls, run: Mapping[str, Any]) -> tuple[Any, ...]:
+        return run['seed'], cls._settings(run)
 
     def _train(self, runs: Sequence[dict], jobs: int) -> Iterator[tuple[dict, dict]]:
         if not runs:

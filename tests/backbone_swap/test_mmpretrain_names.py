@@ -12,7 +12,7 @@ from mmengine.registry import DATASETS, METRICS, MODELS, TRANSFORMS, DefaultScop
 from PIL import Image
 
 from tests.lines import needs_package
-from tresnet_mm.evaluation.multilabel_metric import MultiLabelMetric, multilabel_scores
+from tresnet_mm.evaluation import MultiLabelMetric, multilabel_scores
 from tresnet_mm.models.losses import asymmetric_loss
 
 #: mmpretrain has an ``AsymmetricLoss`` and a ``MultiLabelMetric``, too: the scope says whose.

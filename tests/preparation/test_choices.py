@@ -8,8 +8,7 @@ from tresnet_mm.preparation.choices import ARCHS, TASKS, choose
 from tresnet_mm.preparation.measures import Measures
 
 BLOOD = Measures(images=205, short_side=480, aspect=4 / 3, objects=2805, empty=0,
-                 small_object=0.17, large_object=0.5, most_objects=28, positives=0.84,
-                 rarest=('Platelets', 117))
+                 small_object=0.17, large_object=0.5, most_objects=28, positives=0.84)
 
 
 def chosen(task='detection', arch='tiny', classes=('cell', 'plate'), **changes):

@@ -30,11 +30,11 @@ from torch import Tensor
 
 from ..checkpoint import CheckpointMismatch, load_from_tresnet_mm, write_file
 from ..checkpoint.formats import metadata_of, set_metadata
+from ..checkpoint.loading import CALIBRATION
 from ..checkpoint.publishing import image_head
 from ..checks.weights import weights_of
 from ..config_tree import type_name
 from ..evaluation import (
-    Scaling,
     best_f1_thresholds,
     brier_score,
     fit_scaling,
@@ -50,7 +50,6 @@ from .command_line import command, make_parser
 from .mistakes import read_scores
 
 _RULES = {'precision': thresholds_at_precision, 'recall': thresholds_at_recall}
-_KEY = 'head.calibration.'
 
 
 def parse_args(argv: Sequence[str] | None = None) -> argparse.Namespace:
@@ -121,6 +120,8 @@ def check_arguments(args: argparse.Namespace, cfg: Config, weights: Mapping[str,
     """
     if args.thresholds not in ('f1', 'none'):
         _wanted(args.thresholds)
+    if args.scaling == args.thresholds == 'none':
+        raise ValueError('--scaling none --thresholds none: there is nothing to fit')
     if Path(args.out).suffix != '.pth':
         raise ValueError(f'-o should name a .pth file, got {args.out!r}')
     if Path(args.out).resolve() == Path(args.checkpoint).resolve():
@@ -136,7 +137,7 @@ def check_arguments(args: argparse.Namespace, cfg: Config, weights: Mapping[str,
         raise ValueError(f'the head of {args.config} has thresholds of its own, which are for '
                          'scores that are not calibrated and would be taken before those of the '
                          'checkpoint: leave them out of the config')
-    if args.scores and any(_KEY in name for name in weights):
+    if args.scores and any(CALIBRATION in name for name in weights):
         raise ValueError(f'{args.checkpoint} is calibrated already, and so are its scores: run it '
                          'without --scores, or give the original checkpoint')
 
@@ -175,11 +176,12 @@ def run(args: argparse.Namespace, cfg: Config) -> Any:
 def calibrated(weights: Mapping[str, Tensor], values: Mapping[str, np.ndarray]
                ) -> dict[str, Tensor]:
     """A state dict with what was fitted in its head, in place of what may be there."""
-    result = OrderedDict((name, value) for name, value in weights.items() if _KEY not in name)
+    result = OrderedDict(
+        (name, value) for name, value in weights.items() if CALIBRATION not in name)
     set_metadata(result, metadata_of(weights))  # which norm layer they are for
     prefix = 'image_' if any(name.startswith('image_head.') for name in weights) else ''
     for name, value in values.items():
-        result[f'{prefix}{_KEY}{name}'] = torch.from_numpy(value)
+        result[f'{prefix}{CALIBRATION}{name}'] = torch.from_numpy(value)
     return result
 
 
@@ -199,6 +201,21 @@ def report(before: np.ndarray, after: np.ndarray, targets: np.ndarray,
         'mAP', 'CP', 'CR', 'CF1', 'OF1'))])
 
 
+def fit(scores: np.ndarray, targets: np.ndarray, classes: Sequence[str], scaling: str, rule: str
+        ) -> tuple[np.ndarray, dict[str, np.ndarray], list[str]]:
+    """The scaled scores (N, C), what was fitted by its name, and what is to be told."""
+    after, told, values = scores, [], {}
+    if scaling != 'none':
+        found = fit_scaling(scores, targets, scaling)  # type: ignore[arg-type]
+        after = found(scores)
+        told = [f'{classes[c]} is not scaled: {why}' for c, why in found.left.items()]
+        values = dict(scale=found.scale, bias=found.bias)
+    if (chosen := choose(rule, after, targets)) is not None:
+        values['thresholds'] = chosen[0]
+        told += [f'{classes[c]}: {why}' for c, why in chosen[1].items()]
+    return after, values, told
+
+
 @command('calibrate')
 def main(argv: Sequence[str] | None = None) -> None:
     """Run, fit, write, and say what was gained."""
@@ -215,17 +232,7 @@ def main(argv: Sequence[str] | None = None) -> None:
     count = image_head(cfg.model).num_classes
     if len(classes) != count:
         raise ValueError(f'the scores are of {len(classes)} classes, the model has {count}')
-    scaling = Scaling(np.ones(count, np.float32), np.zeros(count, np.float32), {})
-    if args.scaling != 'none':
-        scaling = fit_scaling(scores, targets, args.scaling)
-    after = scaling(scores) if args.scaling != 'none' else scores
-    told = [f'{classes[c]} is not scaled: {why}' for c, why in scaling.left.items()]
-    values = {} if args.scaling == 'none' else dict(scale=scaling.scale, bias=scaling.bias)
-    if (chosen := choose(args.thresholds, after, targets)) is not None:
-        values['thresholds'] = chosen[0]
-        told += [f'{classes[c]}: {why}' for c, why in chosen[1].items()]
-    if not values:
-        raise ValueError('--scaling none --thresholds none: there is nothing to fit')
+    after, values, told = fit(scores, targets, classes, args.scaling, args.thresholds)
     write_file(args.out, calibrated(weights, values), dict(checkpoint.get('meta') or {}))
     width = max(map(len, classes))
     for c, name in enumerate(classes):

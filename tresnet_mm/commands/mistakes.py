@@ -170,4 +170,4 @@ def main(argv: Sequence[str] | None = None) -> None:
     results = read(args.results)
     cfg = launch.load_config(args)
     init_default_scope(cfg.get('default_scope') or 'mmdet')
-    draw(args, cfg, results, SheetWriter(args.out_dir, args.number))
+    draw(args, cfg, results, SheetWriter(args.out_dir, args.number, print))

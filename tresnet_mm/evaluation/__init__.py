@@ -3,12 +3,8 @@
 from ..thresholds import load_thresholds, save_thresholds
 from .coco_metric import CheckedCocoMetric, CheckedFasterCocoMetric
 from .dump_multilabel_scores import DumpMultiLabelScores
-from .multilabel_metric import (
-    MultiLabelMetric,
-    average_precision,
-    multilabel_scores,
-    precision_recall_f1,
-)
+from .multilabel_metric import MultiLabelMetric
+from .multilabel_scores import average_precision, multilabel_scores, precision_recall_f1
 from .reliability import Reliability, brier_score, class_errors, reliability
 from .scaling import Scaling, fit_scaling, logits_of
 from .single_label_metric import SingleLabelMetric, single_label_scores

@@ -31,8 +31,6 @@ class Measures:
     """Objects of the fullest image."""
     positives: float
     """Share of (image, class) pairs with known labels in which the class is there, 0 to 1."""
-    rarest: tuple[str, int]
-    """The class of the fewest training images, and their number."""
 
 
 def labels_of(image: SourceImage) -> frozenset[int] | None:
@@ -59,10 +57,7 @@ def measure(data: SourceData, images: Sequence[SourceImage]) -> Measures:
     small = [(box.width * box.height) ** 0.5 / side for box, side in objects]
     large = [max(box.width, box.height) / side for box, side in objects]
     known = [labels for labels in map(labels_of, images) if labels is not None]
-    counts = np.bincount(
-        np.array([label for labels in known for label in labels], int),
-        minlength=len(data.classes))
-    rarest = int(counts.argmin())
+    positives = sum(map(len, known))
     pairs = sum(len(data.classes) - len(image.unknown) for image in images
                 if labels_of(image) is not None)
     return Measures(
@@ -75,5 +70,4 @@ def measure(data: SourceData, images: Sequence[SourceImage]) -> Measures:
         small_object=float(np.percentile(small, 10)) if small else 0.0,
         large_object=float(np.percentile(large, 99)) if large else 0.0,
         most_objects=max(sum(not box.ignore for box in image.boxes or ()) for image in images),
-        positives=float(counts.sum() / pairs) if pairs else 0.0,
-        rarest=(data.classes[rarest], int(counts[rarest])))
+        positives=positives / pairs if pairs else 0.0)

@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import io
 import os
 import shutil
 from collections.abc import Mapping, Sequence
-from contextlib import redirect_stdout
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TypeAlias
@@ -124,8 +122,7 @@ def prepare(data: SourceData, wishes: Wishes, out: Path) -> list[Parts]:
             write_dataset(data, {prefix + name: parts[name] for name in parts}, folder)
             write_text(folder / f'config{suffix}.py', config_text(plan))
         scale = choose(plans[0].measures, data.classes, wishes.task, wishes.arch).scale
-        with redirect_stdout(io.StringIO()):  # tells of pictures by the temporary folder's name
-            write_report(data, found[0], folder, scale if plans[0].has_boxes else None)
+        write_report(data, found[0], folder, scale if plans[0].has_boxes else None)
         if wishes.copy_images:
             copy_images(data, folder / 'images')
     return found

@@ -20,16 +20,19 @@ TILE = 256
 
 
 class SheetWriter:
-    """Writes sheets and matrices, and says so line by line.
+    """Writes sheets and matrices.
 
     Args:
         folder: Made when the first is written.
         number: Pictures a sheet, at most.
+        say: Called with a line for each.
     """
 
-    def __init__(self, folder: Path, number: int = 24) -> None:
+    def __init__(self, folder: Path, number: int = 24,
+                 say: Callable[[str], object] | None = None) -> None:
         self.folder = folder
         self.number = number
+        self.say = say or (lambda line: None)
 
     def sheet(self, name: str, title: str, records: Sequence[dict[str, Any]],
               draw: Callable[[int], np.ndarray]) -> None:
@@ -47,7 +50,7 @@ class SheetWriter:
             sheet = contact_sheet(tiles, _COLUMNS, title)
             mmcv.imwrite(sheet[..., ::-1], str(self.folder / f'{name}.png'))
         (self.folder / f'{name}.json').write_text(json.dumps(list(records), indent=1) + '\n')
-        print(f'{title}: {len(records)}' + (f', {self.folder / name}.png' if tiles else ''))
+        self.say(f'{title}: {len(records)}' + (f', {self.folder / name}.png' if tiles else ''))
 
     def matrix(self, name: str, matrix: np.ndarray, rows: Sequence[str], columns: Sequence[str],
                *titles: str) -> None:
@@ -56,7 +59,7 @@ class SheetWriter:
         self.folder.mkdir(parents=True, exist_ok=True)
         draw_matrix(matrix, rows, columns, title, row_title, column_title,
                     self.folder / f'{name}.png')
-        print(f'{title}: {self.folder / name}.png')
+        self.say(f'{title}: {self.folder / name}.png')
 
 
 def read_image(path: str) -> np.ndarray:

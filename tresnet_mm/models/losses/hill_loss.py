@@ -3,8 +3,7 @@
 from mmengine.registry import MODELS
 from torch import Tensor
 
-from .asymmetric_term import AsymmetricTerm
-from .chunked_binary_loss import chunked_binary_loss
+from .focal_margin_loss import check_gamma, focal_margin_loss
 from .loss_module import LossModule, check_reduction
 from .multilabel_entries import multilabel_entries
 
@@ -58,24 +57,18 @@ def hill_loss(
         tensor(0.1117)
     """
     check_reduction(reduction, avg_factor)
-    term = _checked(hill_lambda, gamma)
+    _check(hill_lambda, gamma)
     entries = multilabel_entries(logits, targets, weight, ignore_index, validate)
-    x, y = entries.x, entries.y
-    present = y.new_ones(()).bool().expand(y.shape)
-    positive = chunked_binary_loss(
-        x - margin, present, term, weight=y * entries.known_weight, reduce=False, validate=False)
-    p = x.sigmoid()
-    negative = (hill_lambda - p) * p.square()
+    p = entries.x.sigmoid()
+    negative = (1 - entries.y) * entries.known_weight * (hill_lambda - p) * p.square()
     return entries.reduce(
-        positive + (1 - y) * entries.known_weight * negative, reduction, avg_factor)
+        focal_margin_loss(entries, margin, gamma) + negative, reduction, avg_factor)
 
 
-def _checked(hill_lambda: float, gamma: float) -> AsymmetricTerm:
-    if not gamma >= 0:
-        raise ValueError(f'gamma must be at least 0, got {gamma}')
+def _check(hill_lambda: float, gamma: float) -> None:
+    check_gamma(gamma)
     if not hill_lambda >= 1:
         raise ValueError(f'hill_lambda must be at least 1, got {hill_lambda}')
-    return AsymmetricTerm(gamma, gamma)
 
 
 @MODELS.register_module()
@@ -105,7 +98,7 @@ class HillLoss(LossModule):
         ignore_index: float | None = -1,
         validate: bool | None = None,
     ) -> None:
-        _checked(hill_lambda, gamma)
+        _check(hill_lambda, gamma)
         super().__init__(
             hill_loss, reduction, loss_weight, hill_lambda=hill_lambda, margin=margin, gamma=gamma,
             ignore_index=ignore_index, validate=validate)

@@ -8,6 +8,7 @@ from torch import Tensor
 
 from .asymmetric_term import AsymmetricTerm
 from .chunked_binary_loss import chunked_binary_loss
+from .focal_margin_loss import check_gamma, focal_margin_loss
 from .loss_module import LossModule, check_reduction
 from .multilabel_entries import multilabel_entries
 
@@ -71,24 +72,20 @@ def splc_loss(
         tensor(0.0228)
     """
     check_reduction(reduction, avg_factor)
-    term = _checked(tau, gamma)
+    _check(tau, gamma)
     entries = multilabel_entries(logits, targets, weight, ignore_index, validate)
-    x, y = entries.x, entries.y
-    present = y.new_ones(()).bool().expand(y.shape)
-    missing = x.detach().sigmoid() > (tau if epoch >= change_epoch else 1)
-    annotated = chunked_binary_loss(
-        x - margin, present, term, weight=y * entries.known_weight, reduce=False, validate=False)
+    missing = entries.x.detach().sigmoid() > (tau if epoch >= change_epoch else 1)
     others = chunked_binary_loss(
-        x, missing, term, weight=(1 - y) * entries.known_weight, reduce=False, validate=False)
-    return entries.reduce(annotated + others, reduction, avg_factor)
+        entries.x, missing, AsymmetricTerm(gamma, gamma),
+        weight=(1 - entries.y) * entries.known_weight, reduce=False, validate=False)
+    return entries.reduce(
+        focal_margin_loss(entries, margin, gamma) + others, reduction, avg_factor)
 
 
-def _checked(tau: float, gamma: float) -> AsymmetricTerm:
-    if not gamma >= 0:
-        raise ValueError(f'gamma must be at least 0, got {gamma}')
+def _check(tau: float, gamma: float) -> None:
+    check_gamma(gamma)
     if not 0 < tau < 1:
         raise ValueError(f'tau must be in (0, 1), got {tau}')
-    return AsymmetricTerm(gamma, gamma)
 
 
 @MODELS.register_module()
@@ -123,7 +120,7 @@ class SPLCLoss(LossModule):
         ignore_index: float | None = -1,
         validate: bool | None = None,
     ) -> None:
-        _checked(tau, gamma)
+        _check(tau, gamma)
         super().__init__(
             splc_loss, reduction, loss_weight, tau=tau, change_epoch=change_epoch, margin=margin,
             gamma=gamma, ignore_index=ignore_index, validate=validate)
