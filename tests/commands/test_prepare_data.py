@@ -13,6 +13,7 @@ from mmengine.config import Config
 
 from tests.own_data import make_own_data
 from tresnet_mm.__main__ import main
+from tresnet_mm.commands.prepare_data import plain
 
 ROOT = Path(__file__).parents[2]
 CARDS = ROOT.parent / 'shared/data/cards'
@@ -148,3 +149,38 @@ def test_real_images_of_cards(tmp_path):
                           'scale=(64,64)', 'train_pipeline.3.scale=(64,64)',
                           'train_dataloader.dataset.pipeline.3.scale=(64,64)')
     assert all(key in said for key in KEYS['both'])
+
+
+def test_what_to_look_at_first_is_said_without_marks():
+    assert plain('**2 images in 1 groups look the same** ([picture](a.png), [list](a.json)). Why') \
+        == '2 images in 1 groups look the same. Why'
+    assert plain('**1 of 9 images cannot be read**, such as a\\_b.jpg:\n    - a\\_b.jpg: no') \
+        == '1 of 9 images cannot be read, such as a_b.jpg:'
+
+
+def test_a_file_of_groups_keeps_images_together(shapes, tmp_path, capsys):
+    prepare(shapes, tmp_path / 'first', '--resplit')
+    parts = {part: json.loads((tmp_path / f'first/annotations/{part}.json').read_text())['images']
+             for part in ('train', 'val', 'test')}
+    names = sorted(image['file_name'] for images in parts.values() for image in images)
+    groups = {name: f'group {place // 4}' for place, name in enumerate(names)}
+    file = tmp_path / 'groups.json'
+    file.write_text(json.dumps(groups))
+    prepare(shapes, tmp_path / 'second', '--resplit', '--group', str(file))
+    seen = [{groups[image['file_name']] for image in json.loads(
+        (tmp_path / f'second/annotations/{part}.json').read_text())['images']} for part in parts]
+    assert all(seen) and sum(map(len, seen)) == len(set(groups.values()))
+
+
+@pytest.mark.parametrize('content, message', [
+    (None, 'groups.json: there is no such file of groups'),
+    (['a.jpg'], 'should be a JSON object of image names with their groups'),
+    ({'a.jpg': 'one'}, 'there is no group of')])
+def test_a_file_of_groups_that_does_not_do_is_named(content, message, shapes, tmp_path, capsys):
+    file = tmp_path / 'groups.json'
+    if content is not None:
+        file.write_text(json.dumps(content))
+    with pytest.raises(SystemExit) as end:
+        prepare(shapes, tmp_path / 'out', '--resplit', '--group', str(file))
+    assert end.value.code == 2 and message in capsys.readouterr().err
+    assert not (tmp_path / 'out').exists()

@@ -56,12 +56,13 @@ def test_figures_are_those_counted_by_hand(data):
 
 
 def test_the_report_tells_what_was_planted(data, tmp_path):
-    file = write_report(data, PARTS, tmp_path / 'out', (480, 360))
+    file = write_report(data, PARTS, tmp_path / 'out', (480, 360)).file
     text = file.read_text()
     assert file == tmp_path / 'out/report/report.md'
     first = text.split('## Look at these first\n\n')[1].splitlines()
     assert first[0].startswith('- **2 images in 1 groups look the same and lie in different parts')
-    assert '**1 images cannot be read**' in text and '    - 5.png: ' in text
+    assert f'**1 of {len(data.images)} images cannot be read**, such as 5.png;' in text
+    assert '    - 5.png: ' in text
     assert 'Class c\\_d is in no image of val.' in text
     assert 'Classes in no image at all: never.' in text
     assert '- 2 things \\<mended\\>' in text
@@ -93,7 +94,7 @@ def test_links_lead_to_files_and_an_old_report_goes(data, tmp_path):
     old.mkdir()
     (old / 'report.md').write_text('old')
     (old / 'old.png').write_text('old')
-    file = write_report(data, PARTS, tmp_path)
+    file = write_report(data, PARTS, tmp_path).file
     links = re.findall(r'(?<!\\)\]\(([^)]+)\)', file.read_text())
     assert len(links) >= 6
     assert [link for link in links if not (file.parent / link).is_file()] == []
@@ -101,7 +102,7 @@ def test_links_lead_to_files_and_an_old_report_goes(data, tmp_path):
 
 
 def test_the_groups_of_a_report_keep_doubles_in_one_part(data, tmp_path):
-    report = write_report(data, PARTS, tmp_path)
+    report = write_report(data, PARTS, tmp_path).file
     groups = json.loads((report.parent / 'groups.json').read_text())
     for seed in range(10):
         parts = split(data, dict(train=0.5, val=0.5), seed, groups)
@@ -117,7 +118,7 @@ def test_labels_alone_make_a_report(tmp_path):
         images.append(SourceImage(tmp_path / f'{index}.png', f'{index}.png', 120, 90, None,
                                   frozenset({index % 2}), frozenset({2}) if index else frozenset()))
     data = SourceData('table', tmp_path, ('a', 'b', 'c'), tuple(images))
-    text = write_report(data, dict(train=[0, 1, 2], val=[3, 4, 5]), tmp_path).read_text()
+    text = write_report(data, dict(train=[0, 1, 2], val=[3, 4, 5]), tmp_path).file.read_text()
     assert '5 labels are unknown.' in text and 'Box sizes' not in text and 'boxes in' not in text
     assert '| a | 2 | 1 |' in text and '| train | 3 | 0 |' in text
 
@@ -152,7 +153,7 @@ def test_cards(tmp_path):
     assert {part: len(members) for part, members in parts.items()} == dict(train=237, val=59,
                                                                            test=67)
     assert_more_even_than_at_random(data, own_parts(data)['train'], parts['val'])
-    text = write_report(data, parts, tmp_path).read_text()
+    text = write_report(data, parts, tmp_path).file.read_text()
     assert 'IMG\\_2468.JPG' not in text  # the list is in the JSON
     across = json.loads((tmp_path / 'report/alike_across.json').read_text()) \
         + json.loads((tmp_path / 'report/alike_within.json').read_text())
@@ -167,7 +168,7 @@ def test_bccd(tmp_path):
     data = read_source(root)
     parts = split(data, dict(train=0.7, val=0.15, test=0.15))
     assert_more_even_than_at_random(data, range(len(data.images)), parts['val'])
-    text = write_report(data, parts, tmp_path).read_text()
+    text = write_report(data, parts, tmp_path).file.read_text()
     tiny = json.loads((tmp_path / 'report/tiny.json').read_text())
     assert {record['image'][-9:] for record in tiny} == {'00338.jpg', '00343.jpg'}
     assert 'Two boxes of one class at an IoU above 0.9: 7' in text

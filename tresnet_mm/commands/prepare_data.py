@@ -12,12 +12,14 @@ kept. OUT is there whole or not at all.
 from __future__ import annotations
 
 import argparse
+import re
 from collections.abc import Sequence
 from pathlib import Path
 
 import torch
 
 from ..preparation.choices import ARCHS, TASKS
+from ..preparation.image_groups import read_groups
 from ..preparation.prepare import (
     Parts,
     Wishes,
@@ -42,7 +44,8 @@ def parse_args(argv: Sequence[str] | None = None) -> argparse.Namespace:
     parser.add_argument('--val', type=share, default=0.15, help='for validation (default: 0.15)')
     parser.add_argument('--test', type=share, default=0.15, help='for the test (default: 0.15)')
     parser.add_argument('--group', help='keep images together that share what this regular '
-                        'expression finds in their names, such as "patient[0-9]+"')
+                        'expression finds in their names, such as "patient[0-9]+"; or a .json '
+                        'file of the group of each name, as the report writes one')
     parser.add_argument('--resplit', action='store_true',
                         help='split anew where the source has a split of its own')
     parser.add_argument('--folds', type=number_of_folds, help='that many splits, a config each')
@@ -95,12 +98,19 @@ def counts(data: SourceData, parts: Parts) -> str:
         for name, members in parts.items())
 
 
+def plain(markdown: str) -> str:
+    """A point of the report without its marks, links and list."""
+    line = re.sub(r'\[([^]]*)\]\([^)]*\)', r'\1', markdown.splitlines()[0])
+    return re.sub(r'\\(\W|_)', r'\1', line.replace('**', '').replace(' (picture, list)', ''))
+
+
 @command('prepare-data')
 def main(argv: Sequence[str] | None = None) -> None:
     """Read, split, write, and say what was done."""
     args = parse_args(argv)
     refuse_what_is_there(args.out)
     require_apart(args.source, args.out)
+    group = read_groups(args.group) if (args.group or '').endswith('.json') else args.group
     data = read_source(args.source, args.format)
     print(f'{args.source}: {data.format}, {len(data.images)} images, {len(data.classes)} classes')
     for note in data.notes:
@@ -111,13 +121,14 @@ def main(argv: Sequence[str] | None = None) -> None:
     arch, why = (args.arch, 'as asked') if args.arch else default_arch()
     print(f'network: {arch} ({why}; --arch has {", ".join(ARCHS)})')
     found = prepare(data, Wishes(
-        task=task, arch=arch, val=args.val, test=args.test, group=args.group, folds=args.folds,
+        task=task, arch=arch, val=args.val, test=args.test, group=group, folds=args.folds,
         resplit=args.resplit, seed=args.seed, pretrained=args.pretrained,
         copy_images=args.copy_images), args.out)
-    for number, parts in enumerate(found):
+    for number, parts in enumerate(found.parts):
         print(f'fold {number}:' if args.folds else 'split:')
         print(counts(data, parts))
     config = args.out / ('config_fold0.py' if args.folds else 'config.py')
+    print('\n'.join(f'! {line}' for line in map(plain, found.look_first)))
     print(f'look at {args.out / "report" / "report.md"}, then\n'
           f'  tresnet-mm browse {config}\n  tresnet-mm check {config}\n'
           f'  tresnet-mm train {config}')

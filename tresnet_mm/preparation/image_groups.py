@@ -3,12 +3,31 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping, Sequence
+from pathlib import Path
 from typing import TypeAlias
 
+from ..datasets.annotations import parse_json, read_text
 from .source_data import SourceData
 
 #: A regular expression over images' names, or the group of each name.
 Group: TypeAlias = 'str | Mapping[str, str] | None'
+
+
+def read_groups(path: str | Path) -> dict[str, str]:
+    """Read a JSON object of the group of each image's name, as the report's ``groups.json``.
+
+    Raises:
+        FileNotFoundError: If there is no such file.
+        ValueError: If it holds something else.
+    """
+    path = Path(path)
+    if not path.is_file():
+        raise FileNotFoundError(f'{path}: there is no such file of groups')
+    groups = parse_json(read_text(str(path)), str(path))
+    if not isinstance(groups, dict) or not all(isinstance(g, str) for g in groups.values()):
+        raise ValueError(f'{path}: should be a JSON object of image names with their groups as '
+                         'text, {"a.jpg": "scene 1", ...}')
+    return groups
 
 
 def image_groups(data: SourceData, members: Sequence[int], group: Group) -> list[str]:

@@ -7,13 +7,14 @@ import shutil
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TypeAlias
+from typing import NamedTuple, TypeAlias
 
 from ..whole_file import write_text
 from ..whole_folder import whole_folder
 from .choices import choose
 from .config_writer import ConfigPlan, config_text
 from .folds import folds
+from .image_groups import Group
 from .measures import labels_of, measure
 from .report import write_report
 from .source_data import SourceData
@@ -32,8 +33,8 @@ class Wishes:
     arch: str
     val: float = 0.15
     test: float = 0.15
-    group: str | None = None
-    """Regular expression over names, see `image_groups`."""
+    group: Group = None
+    """See `image_groups`."""
     folds: int | None = None
     resplit: bool = False
     """Split anew where the source has parts of its own."""
@@ -103,11 +104,17 @@ def plan_parts(data: SourceData, wishes: Wishes) -> list[Parts]:
     return [parts]
 
 
-def prepare(data: SourceData, wishes: Wishes, out: Path) -> list[Parts]:
-    """Write ``out``, whole or not at all.
+class Prepared(NamedTuple):
+    """What was written."""
 
-    Returns:
-        The parts of every config.
+    parts: list[Parts]
+    """Of every config."""
+    look_first: list[str]
+    """What the report begins with, see `Report`."""
+
+
+def prepare(data: SourceData, wishes: Wishes, out: Path) -> Prepared:
+    """Write ``out``, whole or not at all.
 
     Raises:
         FileExistsError: ``out`` holds something.
@@ -122,10 +129,11 @@ def prepare(data: SourceData, wishes: Wishes, out: Path) -> list[Parts]:
             write_dataset(data, {prefix + name: parts[name] for name in parts}, folder)
             write_text(folder / f'config{suffix}.py', config_text(plan))
         scale = choose(plans[0].measures, data.classes, wishes.task, wishes.arch).scale
-        write_report(data, found[0], folder, scale if plans[0].has_boxes else None)
+        report = write_report(
+            data, found[0], folder, scale if plans[0].has_boxes else None)
         if wishes.copy_images:
             copy_images(data, folder / 'images')
-    return found
+    return Prepared(found, report.look_first)
 
 
 def _config_plan(data: SourceData, wishes: Wishes, parts: Parts, prefix: str) -> ConfigPlan:

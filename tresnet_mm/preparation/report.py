@@ -1,14 +1,12 @@
 """The report on own data: what to look at before training, then the figures."""
 from __future__ import annotations
 
-import io
 import json
 import re
 import shutil
 from collections.abc import Mapping, Sequence
-from contextlib import redirect_stdout
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -25,8 +23,17 @@ _WORST = 10
 _FEW = 20
 
 
+class Report(NamedTuple):
+    """A report that was written."""
+
+    file: Path
+    """``report.md``."""
+    look_first: list[str]
+    """What to look at before training, in Markdown; empty where nothing looks wrong."""
+
+
 def write_report(data: SourceData, parts: Mapping[str, Sequence[int]], folder: str | Path,
-                 scale: tuple[int, int] | None = None) -> Path:
+                 scale: tuple[int, int] | None = None) -> Report:
     """Write ``FOLDER/report/report.md``, with its pictures and lists beside it.
 
     An older report there is replaced when the new one is whole. Each image is decoded once, and
@@ -37,9 +44,6 @@ def write_report(data: SourceData, parts: Mapping[str, Sequence[int]], folder: s
         parts: Name of a part to indices into ``data.images``, as of `split`.
         folder: Where ``report/`` is made.
         scale: Long and short side of the images in training, to tell what size boxes have then.
-
-    Returns:
-        The path of ``report.md``.
 
     Raises:
         FileExistsError: If ``FOLDER/report`` is there and is no report.
@@ -52,19 +56,18 @@ def write_report(data: SourceData, parts: Mapping[str, Sequence[int]], folder: s
     shutil.rmtree(made, ignore_errors=True)
     made.mkdir(parents=True)
     try:
-        with redirect_stdout(io.StringIO()):  # the sheets tell of a folder that is renamed
-            text = _report(data, parts, made, scale)
+        text, look_first = _report(data, parts, made, scale)
         (made / 'report.md').write_text(text, encoding='utf-8')
         shutil.rmtree(target, ignore_errors=True)
         made.replace(target)
     except BaseException:
         shutil.rmtree(made, ignore_errors=True)
         raise
-    return target / 'report.md'
+    return Report(target / 'report.md', look_first)
 
 
 def _report(data: SourceData, parts: Mapping[str, Sequence[int]], folder: Path,
-            scale: tuple[int, int] | None) -> str:
+            scale: tuple[int, int] | None) -> tuple[str, list[str]]:
     scan = scan_images(data)
     odd = odd_boxes(data)
     pictures = ReportPictures(data, folder, {index for index, _ in scan.unreadable})
@@ -88,7 +91,7 @@ def _report(data: SourceData, parts: Mapping[str, Sequence[int]], folder: Path,
         pictures.co_occurrence()
         sections += ['## Classes that come together', '![co-occurrence](co_occurrence.png)']
     sections += ['## Samples', *(f'![{name}]({name}.png)' for name in pictures.samples())]
-    return '\n\n'.join(sections) + '\n'
+    return '\n\n'.join(sections) + '\n', first
 
 
 def _alike(data: SourceData, parts: Mapping[str, Sequence[int]], scan: ImageScan,
@@ -115,7 +118,8 @@ def _alike(data: SourceData, parts: Mapping[str, Sequence[int]], scan: ImageScan
                             f'{" and lie in different parts" if across else " in one part"}**'
                             f' ([picture]({name}.png), [list]({name}.json)). ' + (
                                 'Scores are too good with them: a model is tested on what it has '
-                                'seen. Split with [groups.json](groups.json) as the groups.'
+                                'seen. Split anew with [groups.json](groups.json): `--group '
+                                'groups.json --resplit`.'
                                 if across else 'They count for more than others in training.')]
     if scan.alike:
         group_of = {data.images[i].name: data.images[group[0]].name
@@ -137,7 +141,9 @@ def _unreadable(data: SourceData, scan: ImageScan) -> list[str]:
              for i, why in scan.unreadable[:_WORST]]
     rest = len(scan.unreadable) - len(lines)
     more = [f'    - and {rest} more'] if rest else []
-    head = f'**{len(scan.unreadable)} images cannot be read**; training would stop at them:'
+    first = escaped(data.images[scan.unreadable[0][0]].name)
+    head = (f'**{len(scan.unreadable)} of {len(data.images)} images cannot be read**, such as '
+            f'{first}; training stops at them:')
     return ['\n'.join([head, *lines, *more])]
 
 
