@@ -158,7 +158,7 @@ def run(args: argparse.Namespace, cfg: Config) -> Any:
     cfg.load_from = args.checkpoint
     cfg.test_dataloader = cfg[f'{args.data}_dataloader']
     if not args.no_check:
-        require_agreement('test', cfg, args.checkpoint)
+        require_agreement('test', cfg, args.checkpoint, 'calibrate')
     image_head(cfg.model).calibrated = False
     launch.add_hook(cfg, dict(type='WholeWeightsHook'))
     with tempfile.TemporaryDirectory() as folder:

@@ -55,18 +55,20 @@ def report(subject: Subject, problems: Sequence[Problem]) -> str:
     return '\n'.join(lines).rstrip()
 
 
-def require_agreement(command: Task, cfg: Config, checkpoint: str | None = None) -> None:
+def require_agreement(task: Task, cfg: Config, checkpoint: str | None = None,
+                      command: str | None = None) -> None:
     """Make all checks before a run; where something does not agree, say what and exit.
 
     In several processes the first one speaks for all.
 
     Args:
-        command: 'train' or 'test'.
+        task: 'train' or 'test'.
         cfg: The config, as the runner would get it.
         checkpoint: As of `tresnet_mm.preflight`.
+        command: Which command speaks; the task where None.
     """
-    problems = find_problems(Subject(cfg, checkpoint, command, keep=True))
-    lines = {severity: [f'{command}: {severity}: {problem}' for problem in problems
+    problems = find_problems(Subject(cfg, checkpoint, task, keep=True))
+    lines = {severity: [f'{command or task}: {severity}: {problem}' for problem in problems
                         if problem.severity == severity]
              for severity in ('note', 'not made', 'error')}
     ranks = (os.environ.get(name) for name in ('RANK', 'SLURM_PROCID', 'OMPI_COMM_WORLD_RANK'))
