@@ -49,9 +49,15 @@ class Browser:
         box.send_keys('\ue009a\ue000', str(value), '\ue004')  # Ctrl+A, the value, Tab
 
     def choose(self, dropdown: str, start: str) -> None:
-        self.one(f'#{dropdown} input').click()
-        self.wait(lambda: [item for item in self.all(f'#{dropdown} ul li')
-                           if item.text.strip('✓ \n').startswith(start)], start)[0].click()
+        def chosen() -> bool:
+            items = [item for item in self.all(f'#{dropdown} ul li')
+                     if item.text.strip('✓ \n').startswith(start)]
+            # The page may draw the box anew once more, which closes its list.
+            for element in items[:1] or self.all(f'#{dropdown} input')[:1]:
+                element.click()
+            return bool(items)
+
+        self.wait(chosen, f'{start} of {dropdown}')
 
     def rows(self) -> list[list[str]]:
         """The table of results."""
