@@ -48,6 +48,7 @@ from . import launch
 from .check import require_agreement
 from .command_line import command, make_parser
 from .mistakes import read_scores
+from .test import log_once
 
 _RULES = {'precision': thresholds_at_precision, 'recall': thresholds_at_recall}
 
@@ -166,6 +167,7 @@ def run(args: argparse.Namespace, cfg: Config) -> Any:
         cfg.test_evaluator = dict(type='DumpMultiLabelScores', out_file=str(file))
         launch.set_up_processes(cfg, args.local_rank)
         runner = Runner.from_cfg(cfg) if 'runner_type' not in cfg else RUNNERS.build(cfg)
+        log_once(runner)
         try:
             runner.test()
         except CheckpointMismatch as error:
