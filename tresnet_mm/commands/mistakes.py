@@ -26,7 +26,7 @@ from mmengine.registry import DATASETS, init_default_scope
 from ..checkpoint.publishing import image_head
 from ..config_tree import dataset_parts, parts, type_name
 from ..datasets.annotations import coco_values, parse_json, read_coco, read_text
-from ..datasets.cifar import BinaryCIFAR
+from ..datasets.cifar import CIFAR
 from ..evaluation import load_thresholds
 from ..evaluation.renumbered_coco import RenumberedCOCO
 from ..visualization import (
@@ -137,7 +137,7 @@ def image_reader(cfg: Config) -> Callable[[str], np.ndarray]:
     """What reads an image by its name, RGB: of a file, or of a data set that holds its images."""
     found = [part for _, part in dataset_parts(cfg.get('test_dataloader', {}).get('dataset'), '')]
     kind = DATASETS.get(found[0]['type']) if len(found) == 1 else None
-    if kind is None or not issubclass(kind, BinaryCIFAR):
+    if kind is None or not issubclass(kind, CIFAR):
         return read_image
     dataset = DATASETS.build(dict(found[0], pipeline=[]))
     places = {dataset.get_data_info(i)['img_path']: i for i in range(len(dataset))}
