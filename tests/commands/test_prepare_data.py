@@ -143,6 +143,16 @@ def test_what_was_written_trains_and_is_tested(task, shapes, tmp_path):
 
 
 @pytest.mark.slow
+@pytest.mark.parametrize('task', ['both', 'single-label'])
+def test_the_full_network_trains_too(task, shapes, tmp_path):
+    main(['prepare-data', str(shapes), str(tmp_path / 'out'), '--arch', 'm', '--scratch',
+          '--task', task])
+    said = train_and_test(tmp_path / 'out/config.py', tmp_path / 'run',
+                          'train_dataloader.dataset.indices=4', 'train_dataloader.batch_size=2')
+    assert all(key in said for key in KEYS[task])
+
+
+@pytest.mark.slow
 @pytest.mark.skipif(not CARDS.is_dir(), reason='the playing cards are not there')
 def test_real_images_of_cards(tmp_path):
     config = prepare(CARDS, tmp_path / 'out', '--task', 'both')
