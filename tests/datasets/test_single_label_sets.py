@@ -9,6 +9,8 @@ import torch
 from mmengine.registry import DATASETS, TRANSFORMS
 from PIL import Image
 
+import tresnet_mm  # noqa: F401  # registers them
+
 PACK = [dict(type='PackSingleLabelInputs')]
 
 
