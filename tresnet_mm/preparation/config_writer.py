@@ -210,6 +210,14 @@ test_pipeline = [
     dict(type='Resize', scale=scale, keep_ratio=False, backend='pillow'),
     dict(type='{pack}'),
 ]
+# What `tresnet-mm test --tta` averages: the image and, where mirrored ones are as good, its mirror.
+tta_model = dict(type='MultiLabelTTAModel')
+tta_pipeline = [
+    *test_pipeline[:-1],
+    dict(type='TestTimeAug', transforms=[
+        [dict(type='RandomFlip', prob=prob) for prob in ([0.0, 1.0] if flip else [0.0])],
+        [dict(type='{pack}')]]),
+]
 """
 
 
