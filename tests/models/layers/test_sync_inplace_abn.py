@@ -2,6 +2,7 @@
 
 import os
 
+import pytest
 import torch
 import torch.distributed as dist
 import torch.multiprocessing as mp
@@ -41,6 +42,9 @@ def worker(rank: int, folder: str) -> None:
     os._exit(0)
 
 
+@pytest.mark.reliability(
+    done='synchronised ABN over two processes of unequal batches',
+    happens='outputs, gradients and running statistics of one process on the whole batch')
 def test_two_processes_equal_one(tmp_path):
     mp.spawn(worker, (str(tmp_path),), nprocs=2)
     parts = [torch.load(tmp_path / f'{rank}.pt', weights_only=True) for rank in range(2)]
