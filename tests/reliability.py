@@ -142,13 +142,18 @@ def marked_cases(file: Path) -> set[Case]:
     """The cases that a file's markers name, without importing it.
 
     Raises:
-        ValueError: A marker has other arguments than the texts ``done`` and ``happens``.
+        ValueError: A marker has other arguments than ``done`` and ``happens``, each a text or the
+            name of one in the file.
     """
     found = set()
     name = file.relative_to(ROOT).as_posix()
-    for node in ast.walk(ast.parse(file.read_text(encoding='utf-8'))):
+    tree = ast.parse(file.read_text(encoding='utf-8'))
+    named = {node.targets[0].id: node.value for node in tree.body
+             if isinstance(node, ast.Assign) and isinstance(node.targets[0], ast.Name)}
+    for node in ast.walk(tree):
         if isinstance(node, ast.Call) and ast.unparse(node.func) == 'pytest.mark.reliability':
-            given = {word.arg: ast.literal_eval(word.value) for word in node.keywords}
+            given = {word.arg: ast.literal_eval(named.get(ast.unparse(word.value), word.value))
+                     for word in node.keywords}
             if node.args or set(given) != {'done', 'happens'}:
                 raise ValueError(f'{name}:{node.lineno}: reliability(done=..., happens=...)')
             found.add(Case(name, given['done'], given['happens']))
