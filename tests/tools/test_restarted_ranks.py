@@ -65,7 +65,7 @@ def whole(train):
          '2 --resume`, where nothing was saved before',
     happens='the run starts anew, is started again from the checkpoint of epoch 1, and ends with '
             'the weights, average and optimiser state of a run without a break, bit for bit')
-@pytest.mark.parametrize('rank', [0, 1])
+@pytest.mark.parametrize('rank', [pytest.param(0, marks=pytest.mark.long), 1])
 def test_a_killed_process_is_started_again(rank, train, whole):
     folder, status, output = train(f"dict(type='KillRankHook', rank={rank}, iteration=3)", 1)
     assert status == 0, output[-3000:]
@@ -73,6 +73,7 @@ def test_a_killed_process_is_started_again(rank, train, whole):
     assert_same_state(folder / 'epoch_3.pth', whole / 'epoch_3.pth')
 
 
+@pytest.mark.long
 @pytest.mark.reliability(
     done='`kill -9` of one of two processes, without `MAX_RESTARTS`',
     happens='the other one ends too, with a status that is not 0, and the last checkpoint is there')
