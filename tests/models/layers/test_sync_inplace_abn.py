@@ -6,6 +6,7 @@ import torch
 import torch.distributed as dist
 import torch.multiprocessing as mp
 
+from tests.models.readbacks import Readbacks
 from tresnet_mm.models.layers import InPlaceABN
 
 SPLIT = 3  # images of the first of two processes; the second has the rest
@@ -34,7 +35,9 @@ def worker(rank: int, folder: str) -> None:
     results = {}
     for activation in ACTIVATIONS:
         layer, x, factors = make_case(activation)
-        results[activation] = run(layer, x[part], factors[part])
+        with Readbacks('cpu') as reads:
+            results[activation] = run(layer, x[part], factors[part])
+        assert reads.ours == []  # a device would have been waited for
     torch.save(results, f'{folder}/{rank}.pt')
     dist.barrier()
     # Without taking the group down, in which torch 2.1 may wait for its own threads for ever.

@@ -9,6 +9,7 @@ from mmengine.registry import MODELS
 from torch import Tensor, nn
 from torch.nn.modules.batchnorm import _BatchNorm
 
+from .group_statistics import group_statistics, update_running
 from .memory_format import format_like
 
 ACTIVATIONS = ('leaky_relu', 'elu', 'identity')
@@ -133,10 +134,15 @@ class InPlaceABN(_BatchNorm):
                         and dist.get_world_size() > 1)
         return dist.group.WORLD if synchronises else None
 
-    def _count_batch(self) -> float:
-        """Count a training batch and return the weight of its statistics in the running ones."""
+    def _count_batch(self) -> float | Tensor:
+        """Count a training batch and return the weight of its statistics in the running ones.
+
+        A weight that comes from the count stays a tensor: reading it would wait for the device.
+        """
         self.num_batches_tracked.add_(1)
-        return self.momentum if self.momentum is not None else 1 / float(self.num_batches_tracked)
+        if self.momentum is not None:
+            return self.momentum
+        return self.num_batches_tracked.to(self.running_mean.dtype).reciprocal()
 
     def _forward_compiled(self, arguments: tuple) -> Tensor:
         functions = _import_inplace_abn()
@@ -217,8 +223,8 @@ class _InPlaceABN(torch.autograd.Function):
 
     @staticmethod
     def forward(ctx: Any, x: Tensor, weight: Tensor | None, bias: Tensor | None,
-                running_mean: Tensor, running_var: Tensor, training: bool, momentum: float,
-                eps: float, activation: str, param: float,
+                running_mean: Tensor, running_var: Tensor, training: bool,
+                momentum: float | Tensor, eps: float, activation: str, param: float,
                 group: dist.ProcessGroup | None) -> Tensor:
         scale = _scale(weight, eps)
         ctx.settings = training, eps, activation, param, group
@@ -227,14 +233,15 @@ class _InPlaceABN(torch.autograd.Function):
             invstd = torch.rsqrt(running_var + eps)
             y = _normalise_activate(
                 x, running_mean, running_var, scale, bias, eps, activation, param)
-        elif group is None:
+        elif group is None and not isinstance(momentum, Tensor):
             z, _, invstd = torch.native_batch_norm(
                 x, scale, bias, running_mean, running_var, True, momentum, eps)
             y = _activate_(z, activation, param)
         else:
-            mean, var, ctx.count = _statistics_of_group(x, group)
-            running_mean.lerp_(mean, momentum)
-            running_var.lerp_(var * (ctx.count / (ctx.count - 1)), momentum)
+            wide = x.float() if x.dtype in (torch.float16, torch.bfloat16) else x
+            var, mean = torch.var_mean(wide, [0, *range(2, x.dim())], correction=0)
+            mean, var, ctx.count = group_statistics(mean, var, ctx.count, group)
+            update_running(running_mean, running_var, mean, var, ctx.count, momentum)
             invstd = torch.rsqrt(var + eps)
             y = _normalise_activate(x, mean, var, scale, bias, eps, activation, param)
         ctx.save_for_backward(y, weight, scale, bias, invstd)
@@ -273,30 +280,8 @@ def _per_channel(values: Tensor, like: Tensor) -> Tensor:
     return values.to(like.dtype).view(1, -1, *[1] * (like.dim() - 2))
 
 
-def _statistics_of_group(x: Tensor, group: dist.ProcessGroup) -> tuple[Tensor, Tensor, int]:
-    """Mean and biased variance (C,) over the batches of all processes, and the values a channel.
-
-    The processes' means and variances are combined instead of their sums and sums of squares,
-    whose difference cancels.
-    """
-    wide = x.float() if x.dtype in (torch.float16, torch.bfloat16) else x
-    dims = [0, *range(2, x.dim())]
-    var, mean = torch.var_mean(wide, dims, correction=0)
-    count = mean.new_tensor([x.numel() // x.shape[1]])
-    local = torch.cat([mean, var, count])
-    gathered = [torch.empty_like(local) for _ in range(dist.get_world_size(group))]
-    dist.all_gather(gathered, local, group)
-    means, variances, counts = torch.stack(gathered).split([len(mean), len(var), 1], 1)
-    total = counts.sum()
-    if total.item() <= 1:
-        raise ValueError('InPlaceABN needs more than one value a channel over all processes')
-    mean = (means * counts).sum(0) / total
-    var = ((variances + (means - mean) ** 2) * counts).sum(0) / total
-    return mean, var, int(total.item())
-
-
 def _grad_of_group(grad: Tensor, z: Tensor, scale: Tensor, bias: Tensor, invstd: Tensor,
-                   grad_scale: Tensor, grad_bias: Tensor, count: int,
+                   grad_scale: Tensor, grad_bias: Tensor, count: int | Tensor,
                    group: dist.ProcessGroup) -> Tensor:
     """Gradient for the input where the statistics are those of ``count`` values of the group.
 
