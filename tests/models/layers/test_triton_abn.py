@@ -22,7 +22,6 @@ pytestmark = needs_triton
 
 ACTIVATIONS = [('leaky_relu', 0.01), ('elu', 1.0), ('identity', 1.0)]
 FORMATS = [torch.contiguous_format, torch.channels_last]
-DTYPES = [torch.float32, torch.float16, torch.bfloat16]
 SHAPES = [
     (3, 5, 7, 7),  # channels that are no power of two, positions that are no multiple of a tile
     (4, 3, 1, 1),  # both formats are one
@@ -33,9 +32,9 @@ SHAPES = [
 
 @pytest.fixture(autouse=True)
 def device(monkeypatch):
-    """Tiles of 64 elements, so that small features are cut into many."""
+    """Tiles of 256 elements, so that small features are cut into several."""
     from tresnet_mm.models.layers import triton_abn
-    monkeypatch.setattr(triton_abn, 'TILE', 64)
+    monkeypatch.setattr(triton_abn, 'TILE', 256)
     monkeypatch.setattr(triton_abn, 'MAX_CHANNELS', 16)
     monkeypatch.setattr(triton_abn, 'ROWS', 4)
     return 'cpu' if triton_abn.is_interpreted() else 'cuda'
@@ -64,9 +63,9 @@ def expected_of(wide: InPlaceABN, x: torch.Tensor):
                      x.double().cpu(), wide.weight, wide.bias)
 
 
-@pytest.mark.parametrize('training', [True, False])
 @pytest.mark.parametrize('memory_format', FORMATS)
-@pytest.mark.parametrize('dtype', DTYPES)
+@pytest.mark.parametrize(('dtype', 'training'), [
+    (torch.float32, True), (torch.float32, False), (torch.float16, True), (torch.bfloat16, True)])
 @pytest.mark.parametrize(('activation', 'param'), ACTIVATIONS)
 def test_equals_float64_definition(activation, param, dtype, memory_format, training, device):
     layer, wide = make_pair(5, device, activation=activation, activation_param=param)
@@ -183,7 +182,7 @@ def test_a_step_goes_over_the_features_eight_times(monkeypatch):
              for name, tensor in dict(x=x.detach(), y=y.detach(), grad=grad, grad_x=x.grad).items()}
     assert found == dict(x=(2, 0), y=(2, 1), grad=(2, 0), grad_x=(0, 1))
     small = sum(len(place) for _, place in accesses) - 8 * x.numel()
-    assert 0 < small < 3 * x.numel()  # channels' numbers; here tiles are small
+    assert 0 < small < x.numel()  # numbers of the channels, by tile; here tiles are small
 
 
 SPLIT = 3
@@ -204,6 +203,7 @@ def worker(rank: int, folder: str) -> None:
     os._exit(0)  # as test_sync_inplace_abn
 
 
+@pytest.mark.slow
 def test_two_processes_of_unequal_batches_equal_one(tmp_path, device):
     if device != 'cpu':
         pytest.skip('two processes run on the CPU, in the interpreter')
@@ -259,9 +259,9 @@ def test_compiles_for_a_gpu_with_wide_accesses(repo_root, tmp_path):
     done = subprocess.run([sys.executable, '-m', 'tests.models.layers.compile_kernels'],
                           env=environment, cwd=tmp_path, capture_output=True, text=True)
     assert done.returncode == 0, done.stderr[-3000:]
-    lines = done.stdout.splitlines()
+    lines = [line for line in done.stdout.splitlines() if '.global' in line]
     assert len(lines) == 2 * 2 * 4 + 1
     for line in lines[:-1]:
-        assert 'ld.global.v4.b32' in line and '.local' not in line, line
+        assert 'ld.global.v4.b32' in line and '.local' not in line, line  # nothing is spilled
         if line.startswith(('normalised', 'input_gradient')):
             assert 'st.global.v4.b32' in line, line
