@@ -14,7 +14,7 @@ import torch
 import torch.distributed as dist
 import torch.multiprocessing as mp
 
-from tests.lines import needs_triton
+from tests.lines import needs_compiler, needs_triton
 from tests.models.layers.test_inplace_abn import gradients, make_layer, reference, relative_error
 from tresnet_mm.models.layers import InPlaceABN
 
@@ -231,6 +231,19 @@ def test_a_cpu_without_the_interpreter_is_refused(monkeypatch):
     with pytest.raises(RuntimeError, match="backend='triton' runs on a GPU, and its input is on "
                        "cpu: .*backend='torch'"):
         InPlaceABN(2, backend='triton')(torch.randn(2, 2, 3, 3))
+
+
+@needs_compiler
+def test_a_compiler_makes_its_own_kernels():
+    layer = make_layer(4, backend='triton').double()  # which the kernels do not take
+    usual = make_layer(4).double()
+    usual.load_state_dict(layer.state_dict())
+    x = torch.randn(2, 4, 3, 3, dtype=torch.double)
+    found = torch.compile(layer, backend='eager', fullgraph=True)(x)
+    torch.testing.assert_close(found, usual(x))
+    with torch.no_grad():
+        traced = torch.jit.trace(layer.eval(), x, check_trace=False)
+        torch.testing.assert_close(traced(x), usual.eval()(x))
 
 
 def test_other_dtypes_are_refused(device):

@@ -8,6 +8,7 @@ from mmengine.registry import MODELS
 from torch import Tensor, nn
 from torch.nn.modules.batchnorm import _BatchNorm
 
+from ..._compat import is_compiling
 from .abn_function import ABNFunction, normalise_activate, scale_of, triton_abn
 from .memory_format import format_like
 
@@ -41,8 +42,9 @@ class InPlaceABN(_BatchNorm):
         sync: Take the statistics over all processes of the default group in training. The
             processes may have batches of different sizes. Without a group it changes nothing.
         backend: 'torch'; 'triton' for kernels that go over the features 8 times a step instead of
-            15, on a GPU in float32, float16 or bfloat16; or 'inplace_abn' for the compiled package
-            of that name, which overwrites its input.
+            15, on a GPU in float32, float16 or bfloat16 (while compiling, tracing and exporting it
+            is as 'torch'); or 'inplace_abn' for the compiled package of that name, which overwrites
+            its input.
 
     Raises:
         ValueError: If an argument is out of its range.
@@ -111,11 +113,14 @@ class InPlaceABN(_BatchNorm):
                      momentum, self.eps, self.activation, self.activation_param)
         if self.backend == 'inplace_abn':
             return self._forward_compiled(arguments)
+        # A compiler makes kernels of its own, and an exported graph has none of this package's.
+        traced = is_compiling() or torch.jit.is_tracing()
+        backend = 'torch' if traced else self.backend
         if self.training or torch.is_grad_enabled():
-            return ABNFunction.apply(*arguments, self.backend, self._group())
+            return ABNFunction.apply(*arguments, backend, self._group())
         return normalise_activate(x, self.running_mean, self.running_var,
                                   scale_of(self.weight, self.eps), self.bias, *arguments[-3:],
-                                  self.backend)
+                                  backend)
 
     def extra_repr(self) -> str:
         return (f'{self.num_features}, eps={self.eps}, momentum={self.momentum}, '
