@@ -317,6 +317,18 @@ def test_tta_without_a_pipeline_of_its_own_mirrors(coco_tiny, tmp_path, monkeypa
     assert cfg.model.type == 'DetTTAModel'
 
 
+@pytest.mark.parametrize('name', [
+    'imagenet_tresnet_m', 'cifar10_tresnet_m', 'flowers102_tresnet_m', 'multilabel_tresnet_m_224'])
+def test_tta_of_labels_is_of_the_images_as_they_are_tested(name):
+    cfg = Config.fromfile(ROOT / f'configs/{name}.py')
+    cfg.pop('tta_pipeline', None), cfg.pop('tta_model', None)
+    *steps, pack = cfg.test_dataloader.dataset.pipeline
+    test.set_tta(cfg)
+    assert cfg.test_dataloader.dataset.pipeline == [*steps, dict(type='TestTimeAug', transforms=[
+        [dict(type='RandomFlip', prob=1.0), dict(type='RandomFlip', prob=0.0)], [pack]])]
+    assert (cfg.model.type, cfg.model.module.type) == ('MultiLabelTTAModel', 'MultiLabelClassifier')
+
+
 @pytest.mark.parametrize('command', [image_demo, predict])
 def test_prediction_on_real_images(command, coco_tiny, tmp_path, monkeypatch, capsys):
     """By both names; the data set of the config need not be there, and names the classes."""

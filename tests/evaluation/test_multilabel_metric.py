@@ -259,6 +259,18 @@ def test_dump_holds_scores_targets_and_names(tmp_path):
         DumpMultiLabelScores('scores.pkl')
 
 
+def test_dump_of_one_label_an_image(tmp_path):
+    scores = np.random.default_rng(0).dirichlet([1, 1, 1], 4).astype(np.float32)
+    samples = [dict(pred_scores=torch.tensor(row), gt_label=torch.tensor([label]), img_path=str(i))
+               for i, (row, label) in enumerate(zip(scores, (2, 0, 0, 1), strict=True))]
+    evaluate(DumpMultiLabelScores(str(tmp_path / 's.npz')), samples)
+    with np.load(tmp_path / 's.npz') as data:
+        np.testing.assert_array_equal(data['scores'], scores)
+        assert data['targets'].tolist() == [[0, 0, 1], [1, 0, 0], [1, 0, 0], [0, 1, 0]]
+    with pytest.raises(ValueError, match='0 has the label 3, and 3 pred_scores'):
+        DumpMultiLabelScores('s.npz').process({}, [dict(samples[0], gt_label=torch.tensor([3]))])
+
+
 WORKER = """
 import json, os, sys
 import numpy as np, torch

@@ -140,3 +140,19 @@ def test_views_are_averaged():
         assert sample.pred_labels.tolist() == (mean > 0.5).nonzero().flatten().tolist()
         assert not torch.equal(a.pred_scores, b.pred_scores)
         torch.testing.assert_close(sample.gt_labels, a.gt_labels)
+
+
+def test_views_of_an_image_of_one_label_are_averaged():
+    model = MultiLabelClassifier(TINY, dict(type='SingleLabelHead', num_classes=3)).eval()
+    model.init_weights()
+    plain, other = batch((64, 64), (64, 64)), batch((64, 64), (64, 64))
+    other['inputs'] = [image.flip(-1) for image in other['inputs']]
+    singles = [model.test_step(copy.deepcopy(d)) for d in (plain, other)]
+    with torch.no_grad():
+        merged = MultiLabelTTAModel(module=model).test_step(
+            {key: [plain[key], other[key]] for key in plain})
+    for sample, a, b in zip(merged, *singles, strict=True):
+        mean = (a.pred_scores + b.pred_scores) / 2
+        torch.testing.assert_close(sample.pred_scores, mean)
+        assert sample.pred_label.tolist() == [int(mean.argmax())] and 'pred_labels' not in sample
+        assert not torch.equal(a.pred_scores, b.pred_scores)
