@@ -104,6 +104,9 @@ def write_first_images(source: Path, target: Path, count: int) -> Path:
     return target
 
 
+@pytest.mark.reliability(
+    done='a detector trained by two processes, and tested by two and by one on 5 images',
+    happens='the same boxes and the same COCO measures')
 @pytest.mark.slow
 def test_two_processes_train_and_measure_what_one_measures(coco_tiny, tmp_path, monkeypatch):
     """RetinaNet by the shell scripts, on gloo; 5 images, so that one of the processes is padded."""

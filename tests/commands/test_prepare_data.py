@@ -100,6 +100,9 @@ def test_an_interrupted_run_leaves_nothing(step, error, shapes, tmp_path, monkey
     assert os.listdir(tmp_path) == []
 
 
+@pytest.mark.reliability(
+    done='`kill -9` of `prepare-data`',
+    happens='no half data set; the next run cleans up')
 @pytest.mark.slow
 @pytest.mark.skipif(os.name != 'posix', reason='kills a process')
 def test_a_killed_run_leaves_no_out_and_the_next_one_cleans_up(shapes, tmp_path):

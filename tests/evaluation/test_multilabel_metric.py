@@ -295,6 +295,9 @@ os._exit(0)  # taking a group of gloo down aborts at times
 """
 
 
+@pytest.mark.reliability(
+    done='multi-label measures over two processes, 11 images',
+    happens='those of one process; the repeated image does not count')
 @pytest.mark.parametrize('images', [11])  # odd: a sampler of two ranks repeats one image
 def test_two_processes_give_the_result_of_one(tmp_path, repo_root, images):
     scores, targets = random_set(images)

@@ -97,6 +97,9 @@ def test_scores_do_not_depend_on_padding_of_the_head(model):
     assert seen[1] is None
 
 
+@pytest.mark.reliability(
+    done='one image of a batch brings NaN',
+    happens='that image is named')
 def test_the_image_that_brings_nan_into_a_batch_is_named(model):
     """In training the batch's statistics spread it over all images."""
     data = model.data_preprocessor(batch(*[(64, 64)] * 12))

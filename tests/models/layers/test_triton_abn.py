@@ -12,10 +12,10 @@ import sys
 import pytest
 import torch
 import torch.distributed as dist
-import torch.multiprocessing as mp
 
 from tests.lines import needs_compiler, needs_triton
 from tests.models.layers.test_inplace_abn import gradients, make_layer, reference, relative_error
+from tests.ranks import in_ranks
 from tresnet_mm.models.layers import InPlaceABN
 
 pytestmark = needs_triton
@@ -188,27 +188,23 @@ def test_a_step_goes_over_the_features_eight_times(monkeypatch):
 SPLIT = 3
 
 
-def worker(rank: int, folder: str) -> None:
-    dist.init_process_group('gloo', f'file://{folder}/store', rank=rank, world_size=2)
-    torch.manual_seed(0)
+def shares():
+    """In one of two processes: what comes of its images."""
     layer = make_layer(4, backend='triton', sync=True)
     x, factors = torch.randn(2, 5, 4, 3, 3)
-    part = slice(None, SPLIT) if rank == 0 else slice(SPLIT, None)
+    part = slice(None, SPLIT) if dist.get_rank() == 0 else slice(SPLIT, None)
     leaf = x[part].clone().requires_grad_()
     y = layer(leaf)
     (y * factors[part]).sum().backward()
-    torch.save([y.detach(), leaf.grad, layer.weight.grad, layer.bias.grad, layer.running_var],
-               f'{folder}/{rank}.pt')
-    dist.barrier()
-    os._exit(0)  # as test_sync_inplace_abn
+    return [y.detach(), leaf.grad, layer.weight.grad, layer.bias.grad, layer.running_var]
 
 
 @pytest.mark.slow
+@pytest.mark.skipif(not hasattr(os, 'fork'), reason='forks')
 def test_two_processes_of_unequal_batches_equal_one(tmp_path, device):
     if device != 'cpu':
         pytest.skip('two processes run on the CPU, in the interpreter')
-    mp.spawn(worker, (str(tmp_path), ), nprocs=2)
-    first, second = (torch.load(tmp_path / f'{rank}.pt', weights_only=True) for rank in range(2))
+    first, second = in_ranks('tests.models.layers.test_triton_abn:shares', (2, ), tmp_path)[2]
     torch.manual_seed(0)
     layer, wide = make_pair(4, device)
     x, factors = torch.randn(2, 5, 4, 3, 3)
