@@ -2,6 +2,7 @@
 
 from .autocast_optim_wrapper import AutocastOptimWrapper, build_auto_amp_optim_wrapper
 from .best_weights_hook import BestWeightsHook
+from .class_priors_hook import ClassPriorsHook
 from .class_weight_hook import ClassWeightHook
 from .fast_runner import FastRunner
 from .finite_hook import FiniteHook, NotFinite
@@ -21,6 +22,7 @@ from .worker_hook import WorkerHook
 __all__ = [
     'AutocastOptimWrapper',
     'BestWeightsHook',
+    'ClassPriorsHook',
     'ClassWeightHook',
     'FastRunner',
     'FiniteHook',

@@ -27,7 +27,7 @@ def partial_asymmetric_loss(
     alpha_neg: float = 1,
     alpha_unann: float = 1,
     clip: float | None = 0,
-    class_priors: Sequence[float] | None = None,
+    class_priors: Sequence[float] | Tensor | None = None,
     prior_threshold: float = 0.05,
     likelihood_topk: int = 5,
     eps: float = 1e-8,
@@ -107,7 +107,7 @@ def partial_asymmetric_loss(
 
 
 @torch.no_grad()
-def _likely(entries: MultiLabelEntries, class_priors: Sequence[float] | None,
+def _likely(entries: MultiLabelEntries, class_priors: Sequence[float] | Tensor | None,
             prior_threshold: float, likelihood_topk: int) -> Tensor:
     """Which unannotated entries (N, C) are likely present."""
     x = entries.x
@@ -115,7 +115,7 @@ def _likely(entries: MultiLabelEntries, class_priors: Sequence[float] | None,
     if class_priors is not None:
         if len(class_priors) != x.shape[1]:
             raise ValueError(f'{len(class_priors)} class_priors for {x.shape[1]} classes')
-        likely |= torch.tensor(class_priors, device=x.device) > prior_threshold
+        likely |= torch.as_tensor(class_priors, device=x.device) > prior_threshold
     top = min(likelihood_topk * len(x), x.numel())
     # the annotated ones come last, and may be marked: they are no candidates anyway
     order = x.masked_fill(entries.known, -torch.inf).flatten().topk(top).indices
@@ -123,7 +123,7 @@ def _likely(entries: MultiLabelEntries, class_priors: Sequence[float] | None,
 
 
 def _checked(mode: str, gamma_pos: float, gamma_neg: float, gamma_unann: float,
-             clip: float | None, eps: float, class_priors: Sequence[float] | None,
+             clip: float | None, eps: float, class_priors: Sequence[float] | Tensor | None,
              likelihood_topk: int) -> tuple[AsymmetricTerm, AsymmetricTerm]:
     """The terms of annotated and of unannotated entries; raises ValueError for a bad constant."""
     if mode not in MODES:
@@ -132,9 +132,11 @@ def _checked(mode: str, gamma_pos: float, gamma_neg: float, gamma_unann: float,
         raise ValueError(f'gamma_unann must be at least 0, got {gamma_unann}')
     if likelihood_topk < 0:
         raise ValueError(f'likelihood_topk must be at least 0, got {likelihood_topk}')
-    for prior in class_priors or ():
-        if not 0 <= prior <= 1:
-            raise ValueError(f'class_priors must lie in [0, 1], got {prior}')
+    if class_priors is not None:
+        priors = torch.as_tensor(class_priors)
+        wrong = priors[~((priors >= 0) & (priors <= 1))]
+        if len(wrong):
+            raise ValueError(f'class_priors must lie in [0, 1], got {wrong[0].item():g}')
     known = AsymmetricTerm(gamma_pos, gamma_neg, clip or 0, eps, None, True).checked()
     return known, known._replace(gamma_neg=gamma_unann)
 
@@ -144,7 +146,7 @@ class PartialAsymmetricLoss(LossModule):
     """Class-aware selective loss; see `partial_asymmetric_loss` for the arguments.
 
     The paper estimates the priors by a first model, trained with ``mode='ignore'``: the mean of its
-    scores over the training images.
+    scores over the training images. `ClassPriorsHook` sets them.
 
     Args:
         loss_weight: What the loss is multiplied by.
