@@ -1,4 +1,4 @@
-# ASL, arXiv 2009.14119, on NUS-WIDE (not the paper's own split).
+# ASL, arXiv 2009.14119, on NUS-WIDE.
 _base_ = [
     './_base_/models/multilabel_tresnet_m.py',
     './_base_/datasets/nuswide_multilabel_448.py',

@@ -1,4 +1,4 @@
-# Class-aware selective loss, arXiv 2110.10955, on the verified labels of Open Images.
+# Class-aware selective loss, arXiv 2110.10955: of most labels nobody knows whether they are there.
 _base_ = [
     './_base_/models/multilabel_tresnet_m.py',
     './_base_/datasets/openimages_multilabel_224.py',
@@ -8,8 +8,8 @@ _base_ = [
 
 model = dict(
     head=dict(
-        num_classes=9605,  # as many as classes-trainable.txt lists, which differs by version
-        bottleneck_channels=512,
+        num_classes=9605,
+        # Without class priors only the likeliest labels of a batch are spared. Once a first model,
+        # trained with mode='ignore', has scored training images: class_priors='priors.json', as
+        # tresnet-mm class-priors writes it.
         loss=dict(_delete_=True, type='PartialAsymmetricLoss', mode='selective')))
-# Priors from the verified labels, or by file=... from those of a first model (docs/multilabel.md).
-custom_hooks = [*_base_.custom_hooks, dict(type='ClassPriorsHook')]

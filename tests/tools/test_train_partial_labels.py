@@ -31,14 +31,15 @@ def images(folder, names):
 
 
 def openimages(root):
-    (root / 'class-descriptions.csv').write_text('/m/1,Cat\n/m/2,Dog\n/m/3,Cow\n/m/4,Pig\n')
-    (root / 'classes-trainable.txt').write_text('/m/1\n/m/2\n/m/3\n')
-    for split in ('train', 'validation'):
+    (root / 'oidv6-class-descriptions.csv').write_text('/m/1,Cat\n/m/2,Dog\n/m/3,Cow\n/m/4,Pig\n')
+    (root / 'oidv6-classes-trainable.txt').write_text('/m/1\n/m/2\n/m/3\n')
+    for split in ('train', 'validation', 'test'):
         names = [f'{i:016x}' for i in range(8)]
         images(root / split, names)
         rows = [f'{name},verification,/m/{1 + (i + k) % 4},{k % 2}\n'
                 for i, name in enumerate(names) for k in range(2)]
-        (root / f'{split}-annotations-human-imagelabels.csv').write_text(
+        table = f'{split}-annotations-human-imagelabels.csv'
+        (root / (f'oidv6-{table}' if split == 'train' else table)).write_text(
             'ImageID,Source,LabelName,Confidence\n' + ''.join(rows))
 
 
@@ -78,5 +79,4 @@ def test_two_iterations(kind, repo_root, tmp_path):
     said = done.stdout + done.stderr
     assert done.returncode == 0, said[-4000:]
     assert 'multi-label/mAP' in said
-    assert ('Class priors from the known labels' in said) == (kind == 'openimages')
     assert (tmp_path / 'work/epoch_1.pth').is_file()

@@ -1,7 +1,6 @@
 """Evaluation of TResNet models."""
 
 from ..thresholds import load_thresholds, save_thresholds
-from .class_priors import load_class_priors, save_class_priors
 from .coco_metric import CheckedCocoMetric, CheckedFasterCocoMetric
 from .dump_class_priors import DumpClassPriors
 from .dump_multilabel_scores import DumpMultiLabelScores
@@ -26,13 +25,11 @@ __all__ = [
     'brier_score',
     'class_errors',
     'fit_scaling',
-    'load_class_priors',
     'load_thresholds',
     'logits_of',
     'multilabel_scores',
     'precision_recall_f1',
     'reliability',
-    'save_class_priors',
     'save_thresholds',
     'single_label_scores',
     'thresholds_at_precision',

@@ -8,24 +8,24 @@ from mmengine.evaluator import BaseMetric
 from mmengine.logging import print_log
 from mmengine.registry import METRICS
 
-from .class_priors import save_class_priors
+from ..class_values import save_class_values
 from .multilabel_metric import class_names
 
 
 @METRICS.register_module()
 class DumpClassPriors(BaseMetric):
-    """Write the mean of each class's scores to a file for `ClassPriorsHook`; measure nothing.
+    """Write the mean of each class's scores for `PartialAsymmetricLoss`; measure nothing.
 
     Keeps sums alone, so that it goes over any number of images and classes. (What a distributed
     sampler repeats to even out the processes counts twice: fewer images than processes.)
 
     Args:
-        out_file: The CSV, ``class,prior``; its folder is made.
+        out_file: The ``.json``, as ``tresnet-mm class-priors`` writes it from saved scores.
         collect_device: See ``BaseMetric``.
         collect_dir: See ``BaseMetric``.
 
     Raises:
-        ValueError: If the file is no ``.csv``.
+        ValueError: If the file is no ``.json``.
     """
 
     default_prefix = 'priors'
@@ -33,8 +33,8 @@ class DumpClassPriors(BaseMetric):
     def __init__(self, out_file: str, collect_device: str = 'cpu',
                  collect_dir: str | None = None) -> None:
         super().__init__(collect_device=collect_device, collect_dir=collect_dir)
-        if not str(out_file).endswith('.csv'):
-            raise ValueError(f'class priors are written to a .csv file, got {str(out_file)!r}')
+        if not str(out_file).endswith('.json'):
+            raise ValueError(f'class priors are written to a .json file, got {str(out_file)!r}')
         self.out_file = out_file
 
     def process(self, data_batch: Any, data_samples: Sequence[dict]) -> None:
@@ -47,7 +47,8 @@ class DumpClassPriors(BaseMetric):
         """Write the file; there is nothing to report."""
         count = sum(count for _, count in results)
         priors = sum(total for total, _ in results) / count
-        save_class_priors(self.out_file, priors, class_names(self.dataset_meta, len(priors)))
+        save_class_values(self.out_file, 'priors', priors,
+                          class_names(self.dataset_meta, len(priors)), images=count)
         print_log(f'Class priors, means over {count} images, written to {self.out_file}',
                   logger='current')
         return {}
