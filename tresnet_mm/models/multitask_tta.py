@@ -31,6 +31,13 @@ class MultiTaskTTAModel(BaseTTAModel):
         """Merge the views of each image."""
         merged = self.box_merger.merge_preds(data_samples_list)
         for sample, views in zip(merged, data_samples_list, strict=True):
-            scores = torch.stack([view.pred_scores for view in views]).mean(dim=0)
-            self.module.image_head.set_scores(sample, scores)
+            if self.module.image_head is not None:
+                _average(self.module.image_head, sample, views)
+            for name, head in self.module.image_heads.items():
+                _average(head, sample.get(name), [view.get(name) for view in views])
         return merged
+
+
+def _average(head: Any, merged: BaseDataElement, views: Sequence[BaseDataElement]) -> None:
+    """Set the mean of the views' probabilities, and what it predicts."""
+    head.set_scores(merged, torch.stack([view.pred_scores for view in views]).mean(dim=0))
