@@ -67,7 +67,8 @@ def gradients(model, losses):
     (fcos, torch.float64), (deformable_detr, torch.float64), (faster_rcnn, torch.float32)])
 def test_a_mixed_batch_has_the_gradients_of_its_parts(detector, dtype):
     """Statistics frozen: those of the detector of the boxed images, each head of the labelled."""
-    model = build(detector(), image_head=IMAGE_HEAD).to(dtype).eval()
+    model = build(detector(), image_head=IMAGE_HEAD).to(dtype)
+    model.train().backbone.eval()
     data = model.data_preprocessor(mixed_batch(), training=True)
     inputs, samples = data['inputs'].to(dtype), data['data_samples']
     for sample in samples:

@@ -112,8 +112,7 @@ class JointDataset(ImageDataset):
             if not record['has_boxes']:
                 raise ValueError(
                     f'image {record["img_path"]!r} has no annotated boxes, and a transform leaves '
-                    'such images out: RandomCrop needs allow_negative_crop=True, and '
-                    'FilterAnnotations keep_empty=False')
+                    'such images out: RandomCrop needs allow_negative_crop=True')
             return None
         sample = data.get('data_samples') if isinstance(data, dict) else None
         if not isinstance(sample, BaseDataElement):
