@@ -50,7 +50,7 @@ class LabelledImages(JointDataset):
         where = ', '.join(map(str, self.image_labels.values()))
         if not labels:
             raise ValueError(f'{where}: no image is listed')
-        records = []
+        records: list[dict[str, Any]] = []
         for path in labels:
             width, height = read_image_size(path, self.backend_args)
             records.append(dict(img_path=path, img_id=path, seg_map_path=None, instances=[],

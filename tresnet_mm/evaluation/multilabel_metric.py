@@ -1,6 +1,6 @@
 """The metric of multi-label classification, as mmengine's evaluators call it."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -178,7 +178,7 @@ def with_and_without(scores: np.ndarray, raw: np.ndarray, labels: np.ndarray,
     return result
 
 
-def _without_calibration(sample: dict, count: int) -> tuple[np.ndarray, ...]:
+def _without_calibration(sample: Mapping[str, Any], count: int) -> tuple[np.ndarray, ...]:
     """The raw scores (C,), and which labels (C,) are predicted, (0,) without thresholds.
 
     Nothing where the model is not calibrated.

@@ -19,14 +19,15 @@ def watched(backbone: nn.Module) -> Iterator[list]:
 
 
 @contextmanager
-def answering(backbone: nn.Module, features: Sequence[Tensor]) -> Iterator[None]:
+def answering(backbone: nn.Module, features: Sequence[Tensor] | Tensor) -> Iterator[None]:
     """Have a backbone return what it has computed already, whatever it is called with.
 
     So any detector that calls its backbone computes its loss from some images of a batch.
     """
     hooks = backbone._forward_hooks.copy(), backbone._forward_pre_hooks.copy()
-    backbone._forward_hooks.clear(), backbone._forward_pre_hooks.clear()  # the real pass had them
-    backbone.forward = lambda *args, **kwargs: features  # type: ignore[method-assign]
+    backbone._forward_hooks.clear()  # the real pass had them
+    backbone._forward_pre_hooks.clear()
+    backbone.forward = lambda *args, **kwargs: features
     try:
         yield
     finally:

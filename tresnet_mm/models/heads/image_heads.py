@@ -39,7 +39,8 @@ class ImageHeads(ModuleDict):
                                  'of the samples, and has to be an identifier that is free there')
         super().__init__({name: build_image_head(head, backbone) for name, head in heads.items()})
 
-    def loss(self, name: str, feats: Sequence[Tensor], samples: Sequence[BaseDataElement],
+    def loss(self, name: str, feats: Sequence[Tensor] | Tensor,
+             samples: Sequence[BaseDataElement],
              inputs: Tensor) -> dict[str, Tensor]:
         """The losses of a head, of the images that have labels of its kind.
 
@@ -72,7 +73,7 @@ class ImageHeads(ModuleDict):
         return {name: head.logits(feats, samples, inputs) for name, head in self.items()}
 
 
-def labelled_loss(head: MultiLabelHead, feats: Sequence[Tensor],
+def labelled_loss(head: MultiLabelHead, feats: Sequence[Tensor] | Tensor,
                   samples: Sequence[BaseDataElement], inputs: Tensor,
                   where: str = '') -> dict[str, Tensor]:
     """A head's losses of those images of a batch that have labels; empty without any.
