@@ -209,7 +209,7 @@ def test_frozen_halves_with_named_heads():
 
 
 def test_uncertainty_weighting_is_the_papers():
-    """Equation 10 of arXiv 1705.07115: L / variance + log deviation, for each task."""
+    """Section 3.2 of arXiv 1705.07115: L / variance + log deviation, for each task."""
     data = mixed_batch()
     plain, learnt = build(), build(loss_weighting='uncertainty')
     losses = plain(**plain.data_preprocessor(copy.deepcopy(data), True), mode='loss')

@@ -4,21 +4,12 @@ import torch
 from torch import Tensor, nn
 
 
-def uncertainty_weighted(loss: Tensor, log_variance: Tensor) -> Tensor:
-    """``loss / variance + log(deviation)`` (arXiv 1705.07115, equation 10, for a likelihood).
-
-    Args:
-        loss: Any shape.
-        log_variance: Scalar, the logarithm of the task's variance.
-    """
-    return loss * torch.exp(-log_variance) + log_variance / 2
-
-
 class UncertaintyWeighting(nn.Module):
     """A learnt variance for each task, which begins at 1: the weights of the losses.
 
-    The factors and the terms that keep them from going to zero are apart, since a task has several
-    losses: together they are `uncertainty_weighted` of the task's sum.
+    The total is the sum over the tasks of ``loss / variance + log(deviation)`` (arXiv 1705.07115,
+    section 3.2). What is learnt is the logarithm of the variance, so that nothing is divided by 0.
+    A task may have several losses: each gets the `factor`, and the `penalty` is added once.
 
     Args:
         tasks: Names of the tasks.
