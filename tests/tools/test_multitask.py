@@ -9,6 +9,7 @@ import pytest
 from mmengine.config import Config
 from mmengine.runner import Runner
 
+from tresnet_mm import Inferencer
 from tresnet_mm.archs import ARCHS
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -134,3 +135,8 @@ def test_two_data_sets_with_labels_of_their_own(tmp_path, monkeypatch):
     said = run('tools/test.py', str(config), str(work / 'epoch_1.pth'), '--work-dir',
                str(work / 'test'), '--cfg-options', *OPTIONS)
     assert 'weather/top1' in said
+    inferencer = Inferencer(str(config), str(work / 'epoch_1.pth'), device='cpu')
+    (result, ) = inferencer(str(shapes / 'val' / names['val'][0]))
+    assert set(result['image_labels']['weather']['scores']) == {'sun', 'rain'}
+    assert len(result['image_labels']['weather']['labels']) == 1
+    assert set(result['image_labels']['scene']['scores']) == {'a', 'b', 'c'}
