@@ -9,6 +9,9 @@ from tresnet_mm.engine import NotFinite
 from .conftest import state
 
 
+@pytest.mark.reliability(
+    done='a loss is NaN',
+    happens='the run stops with the weights of before the step, saved')
 def test_the_run_stops_with_the_weights_of_before(train, tmp_path):
     with pytest.raises(NotFinite, match=r'iteration 5 \(epoch 2\): the loss is not finite: '
                        r'loss_bad is nan; images') as error:
@@ -25,6 +28,9 @@ def test_the_run_stops_with_the_weights_of_before(train, tmp_path):
     assert different == {'running_mean', 'running_var', 'num_batches_tracked'}
 
 
+@pytest.mark.reliability(
+    done='a loss is NaN, with `--not-finite skip`',
+    happens='the step is left out; weights, averages and running statistics stay as they were')
 def test_a_step_can_be_skipped(train):
     folder = train('skip', dict(type='RepeatableHook'), dict(type='FiniteHook', action='skip'),
                    model=dict(bad_iter=4), epochs=1)
@@ -35,6 +41,9 @@ def test_a_step_can_be_skipped(train):
     assert skipped['state_dict.norm.num_batches_tracked'] == 3
 
 
+@pytest.mark.reliability(
+    done='losses stay infinite, with `--not-finite skip`',
+    happens='after the limit in a row the run stops')
 def test_too_many_in_a_row_stop_the_run(train, monkeypatch):
     from .conftest import DropoutNet
     forward = DropoutNet.forward
@@ -49,6 +58,9 @@ def test_too_many_in_a_row_stop_the_run(train, monkeypatch):
         train('run', dict(type='FiniteHook', action='skip', limit=3))
 
 
+@pytest.mark.reliability(
+    done='a gradient is NaN and the loss is not',
+    happens='the run stops and names the parameters')
 def test_a_gradient_alone_is_seen_and_named(train, monkeypatch):
     from .conftest import DropoutNet
 

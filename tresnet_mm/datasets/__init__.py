@@ -18,6 +18,8 @@ from .labels_to_scores import LabelsToScores
 from .load_image_checked import LoadImageChecked
 from .mixup import mixup_collate
 from .multilabel_dataset import LabelCounts, MultiLabelDataset
+from .nus_wide import NUSWIDE
+from .open_images import OpenImages
 from .pack_multilabel_inputs import PackMultiLabelInputs
 from .pack_single_label_inputs import PackSingleLabelInputs
 from .resize_short_side import ResizeShortSide
@@ -43,6 +45,8 @@ __all__ = [
     'LabelsToScores',
     'LoadImageChecked',
     'MultiLabelDataset',
+    'NUSWIDE',
+    'OpenImages',
     'PackMultiLabelInputs',
     'PackSingleLabelInputs',
     'ResizeShortSide',

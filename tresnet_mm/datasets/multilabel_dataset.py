@@ -29,7 +29,8 @@ class MultiLabelDataset(ImageDataset):
 
     A record is ``dict(img_path, img_id, gt_labels, unknown_labels)``: the two label fields are
     sorted lists of class indices, so that a record stays small with thousands of classes; the
-    packing transform spreads them to a vector. Records are kept pickled in one array
+    packing transform spreads them to a vector. A record of which only what is known is listed has
+    ``absent_labels`` in place of ``unknown_labels``. Records are kept pickled in one array
     (``serialize_data``, on by default), which loader processes share instead of copying.
 
     Sub-classes implement ``load_data_list`` and call `_record` and `_select`.
@@ -85,6 +86,9 @@ class MultiLabelDataset(ImageDataset):
         """Get a record, with ``sample_idx`` and the ``num_classes`` that packing needs."""
         info = super().get_data_info(idx)
         info['num_classes'] = len(self._metainfo['classes'])
+        if 'absent_labels' in info:
+            known = {*info['gt_labels'], *info.pop('absent_labels')}
+            info['unknown_labels'] = [i for i in range(info['num_classes']) if i not in known]
         return info if self.drop_labels is None else self.drop_labels(info)
 
     def get_cat_ids(self, idx: int) -> list[int]:
@@ -107,19 +111,20 @@ class MultiLabelDataset(ImageDataset):
 
     @staticmethod
     def _record(img_path: str, img_id: int | str, labels: set[int],
-                unknown: Set[int] = frozenset()) -> dict:
-        """Build a record; a class that is both present and unknown is present."""
-        return dict(
-            img_path=img_path,
-            img_id=img_id,
-            gt_labels=sorted(labels),
-            unknown_labels=sorted(unknown - labels),
-        )
+                unknown: Set[int] = frozenset(), absent: Set[int] | None = None) -> dict:
+        """Build a record; a class that is both present and something else is present.
+
+        With ``absent`` every class that is neither there nor in ``labels`` is unknown.
+        """
+        others = (dict(unknown_labels=sorted(unknown - labels)) if absent is None
+                  else dict(absent_labels=sorted(absent - labels)))
+        return dict(img_path=img_path, img_id=img_id, gt_labels=sorted(labels), **others)
 
     def _select(self, records: list[dict]) -> list[dict]:
         """Leave out images that nothing is known about, unless ``keep_empty``."""
         if not self.keep_empty:
-            records = [r for r in records if r['gt_labels'] or r['unknown_labels']]
+            records = [r for r in records if r['gt_labels'] or r.get('unknown_labels')
+                       or r.get('absent_labels')]
         if not records:
             raise ValueError(
                 f'{self.ann_file}: no image with a label'

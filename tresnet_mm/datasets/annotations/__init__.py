@@ -1,4 +1,4 @@
-"""The one reading of annotation files: COCO, PASCAL VOC, YOLO and label tables.
+"""The one reading of annotation files: COCO, PASCAL VOC, YOLO, Open Images, tables.
 
 Every dataset, metric and check reads its file through these functions, so that they judge it alike.
 They need no torch. What they refuse, they refuse by one ``ValueError`` (``FileNotFoundError`` for a
@@ -12,6 +12,12 @@ from .coco_segmentation import clean_segmentation, with_clean_mask
 from .file_names import ImageFolder
 from .label_table import LabelRow, LabelTable, read_label_table
 from .mat_file import read_mat
+from .open_images import (
+    OpenImagesLabel,
+    read_class_descriptions,
+    read_class_ids,
+    read_open_images_labels,
+)
 from .text_file import check_regular_file, is_local, parse_json, read_text, without_collection
 from .voc_xml import VOCFile, VOCObject, read_voc_file, read_voc_list, read_voc_objects
 from .yolo_text import YOLOObject, read_yolo_text
@@ -22,6 +28,7 @@ __all__ = [
     'LabelRow',
     'LabelTable',
     'ObjectCounts',
+    'OpenImagesLabel',
     'VOCFile',
     'VOCObject',
     'YOLOObject',
@@ -32,9 +39,12 @@ __all__ = [
     'drop_reason',
     'is_local',
     'parse_json',
+    'read_class_descriptions',
+    'read_class_ids',
     'read_coco',
     'read_label_table',
     'read_mat',
+    'read_open_images_labels',
     'read_text',
     'read_voc_file',
     'read_voc_list',

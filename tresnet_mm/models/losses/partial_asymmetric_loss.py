@@ -1,11 +1,13 @@
 """Class-aware selective loss (arXiv 2110.10955) for images annotated in part."""
 
 from collections.abc import Sequence
+from pathlib import Path
 
 import torch
 from mmengine.registry import MODELS
 from torch import Tensor
 
+from ...class_values import read_class_values
 from .asymmetric_term import AsymmetricTerm
 from .chunked_binary_loss import chunked_binary_loss
 from .loss_module import LossModule, check_reduction
@@ -144,13 +146,16 @@ class PartialAsymmetricLoss(LossModule):
     """Class-aware selective loss; see `partial_asymmetric_loss` for the arguments.
 
     The paper estimates the priors by a first model, trained with ``mode='ignore'``: the mean of its
-    scores over the training images.
+    scores over the training images. ``tresnet-mm class-priors`` does that.
 
     Args:
+        class_priors: As the function's, or the file that ``tresnet-mm class-priors`` wrote, in the
+            order of the model's classes.
         loss_weight: What the loss is multiplied by.
 
     Raises:
-        ValueError: If a constant is out of its range.
+        FileNotFoundError: If there is no such file of priors.
+        ValueError: If a constant is out of its range, or the file holds something else.
 
     Examples:
         >>> import torch
@@ -170,7 +175,7 @@ class PartialAsymmetricLoss(LossModule):
         alpha_neg: float = 1,
         alpha_unann: float = 1,
         clip: float | None = 0,
-        class_priors: Sequence[float] | None = None,
+        class_priors: Sequence[float] | str | Path | None = None,
         prior_threshold: float = 0.05,
         likelihood_topk: int = 5,
         reduction: str = 'sum',
@@ -179,6 +184,8 @@ class PartialAsymmetricLoss(LossModule):
         ignore_index: float = -1,
         validate: bool | None = None,
     ) -> None:
+        if isinstance(class_priors, str | Path):
+            _, class_priors = read_class_values(class_priors, 'priors')
         _checked(mode, gamma_pos, gamma_neg, gamma_unann, clip, eps, class_priors, likelihood_topk)
         super().__init__(
             partial_asymmetric_loss, reduction, loss_weight, mode=mode, gamma_pos=gamma_pos,
