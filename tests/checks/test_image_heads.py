@@ -32,8 +32,9 @@ def joint(own, root):
             cfg.merge_from_dict({
                 f'{split}_dataloader.dataset.image_labels': tables,
                 f'{split}_dataloader.dataset.metainfo.image_classes': CLASSES})
-        cfg.val_evaluator += [dict(type='SingleLabelMetric', field='weather'),
-                              dict(type='MultiLabelMetric', field='scene')]
+        cfg.val_evaluator += [
+            dict(type='SingleLabelMetric', field='weather'),
+            dict(type='MultiLabelMetric', field='scene', thresholds=[0.5, 0.4, 0.3])]
         cfg.merge_from_dict(options or {})
         return cfg
     return make

@@ -115,6 +115,9 @@ class DatasetReader:
             joint = cfg.get('image_labels') or cfg.get('boxes', True) is not True
             if joint and not facts.problems:
                 facts.objects.clear()
+                if cfg.get('boxes') is False:  # whatever boxes the file has are not read
+                    facts.crowds = 0
+                    facts.left_out.clear()
                 _build(facts, kind)
         else:
             _build(facts, kind)
