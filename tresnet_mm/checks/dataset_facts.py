@@ -114,7 +114,7 @@ class DatasetReader:
             self._read_coco(facts, kind)
             joint = cfg.get('image_labels') or cfg.get('boxes', True) is not True
             if joint and not facts.problems:
-                facts.objects.clear()
+                facts.objects, facts.ids = Counter(), set()
                 if cfg.get('boxes') is False:  # whatever boxes the file has are not read
                     facts.crowds = 0
                     facts.left_out.clear()
@@ -248,23 +248,27 @@ def _build(facts: DatasetFacts, kind: type) -> None:
         return
     try:
         dataset = DATASETS.build(cfg)
-        first = [dataset.get_data_info(i) for i in range(len(dataset))]
+        classes = dataset.metainfo.get('classes')
+        facts.classes = facts.classes if classes is None else tuple(classes)
+        facts.size = len(dataset)
+        for i in range(facts.size):  # one by one: together millions would fill the memory
+            _count(facts, dataset.get_data_info(i))
     except Exception as error:  # noqa: BLE001 - a dataset of any library, with errors of its own
         kind = '' if isinstance(error, (OSError, ValueError)) else f'{type(error).__name__}: '
         facts.problems.append(Problem(
             f'the dataset cannot be read: {kind}{error}', facts.where('type'), facts.type))
-        return
-    classes = dataset.metainfo.get('classes')
-    facts.classes = facts.classes if classes is None else tuple(classes)
-    facts.size = len(first)
-    facts.ids = {info['img_id'] for info in first if 'img_id' in info}
-    for info in first:
-        labels = info.get('gt_labels')
-        if labels is None:
-            labels = [instance.get('bbox_label') for instance in info.get('instances', ())
-                      if not instance.get('ignore_flag')]
-        if info.get('image_labels'):
-            facts.image_labels[info['img_path']] = info['image_labels']
-        for label in labels:
-            if isinstance(label, int) and facts.classes and label < len(facts.classes):
-                facts.objects[facts.classes[label]] += 1
+
+
+def _count(facts: DatasetFacts, info: Mapping[str, Any]) -> None:
+    """Take over the id and the labels of a record."""
+    if 'img_id' in info:
+        facts.ids.add(info['img_id'])
+    labels = info.get('gt_labels')
+    if labels is None:
+        labels = [instance.get('bbox_label') for instance in info.get('instances', ())
+                  if not instance.get('ignore_flag')]
+    if info.get('image_labels'):
+        facts.image_labels[info['img_path']] = info['image_labels']
+    for label in labels:
+        if isinstance(label, int) and facts.classes and label < len(facts.classes):
+            facts.objects[facts.classes[label]] += 1

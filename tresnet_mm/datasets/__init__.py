@@ -1,5 +1,6 @@
 """Datasets and transforms of TResNet models."""
 
+from .background_sampler import BackgroundSampler
 from .checked_coco import CheckedCocoDataset
 from .cifar import CIFAR10, CIFAR100
 from .coco_multilabel import CocoMultiLabel
@@ -27,6 +28,7 @@ from .stanford_cars import StanfordCars
 from .voc_multilabel import VOCMultiLabel
 
 __all__ = [
+    'BackgroundSampler',
     'CIFAR10',
     'CIFAR100',
     'CheckedCocoDataset',

@@ -258,11 +258,10 @@ class MultiTaskDetector(BaseModel):
         if self.label_scores == 'head':
             return
         head: Any = self.image_head
-        for sample in results:
-            scores = box_scores(sample, head.num_classes)
-            if self.label_scores == 'mean':
-                scores = (scores + sample.pred_scores) / 2
-            head.set_scores(sample, scores)
+        scores = torch.stack([box_scores(sample, head.num_classes) for sample in results])
+        if self.label_scores == 'mean':
+            scores = (scores + torch.stack([sample.pred_scores for sample in results])) / 2
+        head.set_scores(results, scores)
 
     def _load_from_state_dict(self, state_dict: dict, prefix: str, local_metadata: dict,
                               *args: Any) -> None:
