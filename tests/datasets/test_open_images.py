@@ -1,140 +1,181 @@
-"""Open Images' labels from files in their original form."""
+"""Open Images' image-level labels, in the form of its files."""
+
+import pickle
+import tracemalloc
 
 import numpy as np
 import pytest
-import torch
+from mmengine.registry import DATASETS
 
-from tresnet_mm.datasets import OpenImages
-from tresnet_mm.datasets.annotations import read_class_descriptions
+from tresnet_mm.datasets import DropLabels, OpenImages, PackMultiLabelInputs
 from tresnet_mm.datasets.pack_multilabel_inputs import label_vector
 
-DESCRIPTIONS = ('LabelName,DisplayName\n/m/01,Cat\n/m/02,"Bread, white"\n/m/03,Tree\n'
-                '/m/04,Jaguar\n/m/05,Jaguar\n')
-HEADER = 'ImageID,Source,LabelName,Confidence\n'
-LABELS = HEADER + (
-    'aa,verification,/m/01,1\naa,verification,/m/02,0\naa,crowdsource-verification,/m/03,1\n'
-    'bb,verification,/m/05,0\ncc,verification,/m/04,1\naa,verification,/m/04,0\n')
+DESCRIPTIONS = '/m/011k07,Tortoise\n/m/0120dh,"Crane, bird"\n/m/012074,Mouse\n/m/0242l,Mouse\n'
+TRAINABLE = '/m/012074\n/m/011k07\n/m/0120dh\n'
+TABLE = """ImageID,Source,LabelName,Confidence
+000026e7ee790996,verification,/m/011k07,1
+000026e7ee790996,crowdsource-verification,/m/012074,0
+000062a39995e348,verification,/m/0242l,1
+000062a39995e348,verification,/m/0120dh,0
+0000c64e1253d68f,verification,/m/0242l,1
+000026e7ee790996,verification,/m/0120dh,1.0
+000026e7ee790996,verification,/m/011k07,1
+"""
 
 
 @pytest.fixture
-def root(tmp_path):
-    (tmp_path / 'class-descriptions.csv').write_text(DESCRIPTIONS)
-    (tmp_path / 'trainable.txt').write_text('/m/03\n/m/01\n/m/02\n')
-    (tmp_path / 'labels.csv').write_text(LABELS)
-    return tmp_path
-
-
-def build(root, **kwargs):
-    return OpenImages('labels.csv', data_root=str(root), data_prefix=dict(img='train/'), **kwargs)
+def build(tmp_path):
+    def build(table=TABLE, descriptions=DESCRIPTIONS, trainable=TRAINABLE, **kwargs):
+        for name, text in {'train.csv': table, 'class-descriptions.csv': descriptions,
+                           'classes-trainable.txt': trainable}.items():
+            (tmp_path / name).write_text(text)
+        return OpenImages(**dict(dict(
+            ann_file='train.csv', class_file='class-descriptions.csv',
+            class_list='classes-trainable.txt', data_root=str(tmp_path),
+            data_prefix=dict(img='train')), **kwargs))
+    return build
 
 
 def vectors(dataset):
-    """Image to its labels as the model gets them: 1 present, 0 absent, -1 unknown."""
     infos = [dataset.get_data_info(i) for i in range(len(dataset))]
     return {info['img_id']: label_vector(info).tolist() for info in infos}
 
 
-def test_what_is_not_verified_is_unknown(root):
-    dataset = build(root)
-    assert dataset.classes == (
-        'Cat', 'Bread, white', 'Tree', 'Jaguar (/m/04)', 'Jaguar (/m/05)')
+def test_verified_labels_of_the_trainable_classes(build, tmp_path):
+    dataset = build()
+    assert dataset.classes == ('Mouse (/m/012074)', 'Tortoise', 'Crane, bird')
     assert vectors(dataset) == {
-        'aa': [1, 0, 1, 0, -1], 'bb': [-1, -1, -1, -1, 0], 'cc': [-1, -1, -1, 1, -1]}
-    assert dataset.get_data_info(0)['img_path'] == str(root / 'train/aa.jpg')
+        '000026e7ee790996': [0, 1, 1], '000062a39995e348': [-1, -1, 0]}
+    info = dataset.get_data_info(0)
+    assert info['img_path'] == str(tmp_path / 'train/000026e7ee790996.jpg')
+    assert (info['gt_labels'], info['absent_labels']) == ([1, 2], [0])
+    assert dataset.get_cat_ids(1) == []
+    assert vectors(build(keep_empty=True))['0000c64e1253d68f'] == [-1, -1, -1]
     counts = dataset.count_labels()
-    assert counts.present.tolist() == [1, 0, 1, 1, 0]
-    assert counts.absent.tolist() == [0, 1, 0, 1, 1]
-    assert counts.unknown.tolist() == [2, 2, 2, 1, 2]
+    assert [part.tolist() for part in counts] == [[0, 1, 1], [1, 0, 1], [1, 1, 0]]
 
 
-def test_chosen_classes_and_their_order(root):
-    dataset = build(root, class_ids='trainable.txt')
-    assert dataset.classes == ('Tree', 'Cat', 'Bread, white')
-    assert vectors(dataset) == {'aa': [1, 1, 0]}  # of the others nothing is known
-    assert len(build(root, class_ids='trainable.txt', keep_empty=True)) == 1
-    dataset = build(root, metainfo=dict(classes=('Bread, white', 'Cat')))
-    assert vectors(dataset) == {'aa': [0, 1]}
+def test_all_classes_and_some(build):
+    assert vectors(build(class_list=None)) == {
+        '000026e7ee790996': [1, 1, 0, -1], '000062a39995e348': [-1, 0, -1, 1],
+        '0000c64e1253d68f': [-1, -1, -1, 1]}
+    some = build(metainfo=dict(classes=('Crane, bird', 'Tortoise')))
+    assert vectors(some) == {'000026e7ee790996': [1, 1], '000062a39995e348': [0, -1]}
+    with pytest.raises(ValueError, match=r"among the 3: \['Dodo'\]"):
+        build(metainfo=dict(classes=('Dodo', )))
 
 
-def test_dropped_labels_are_unknown_too(root):
-    dataset = build(root, drop_labels=dict(type='DropLabels', mode='uniform', prob=1.0))
-    assert set(sum(vectors(dataset).values(), [])) == {-1}
+def test_headers_of_newer_versions(build):
+    header = 'LabelName,DisplayName\n'
+    assert vectors(build(descriptions=header + DESCRIPTIONS, trainable='LabelName\n' + TRAINABLE)
+                   ) == vectors(build())
 
 
-def test_contradictions_count_as_unknown(root, monkeypatch):
-    said = []
-    monkeypatch.setattr(
-        'tresnet_mm.datasets.open_images.print_log', lambda *args: said.append(args))
-    with open(root / 'labels.csv', 'a') as file:
-        file.write('aa,crowdsource-verification,/m/01,0\naa,verification,/m/01,1\n'
-                   'aa,verification,/m/03,1\n')
-    assert vectors(build(root))['aa'] == [-1, 0, 1, 0, -1]
-    assert ': 1 labels are verified as present and as absent' in said[0][0] and len(said) == 1
+def test_as_a_config_pickled_and_in_part(build):
+    dataset = build()
+    assert vectors(pickle.loads(pickle.dumps(dataset))) == vectors(dataset)
+    assert list(vectors(build(indices=[1]))) == ['000062a39995e348']
+    assert list(vectors(build(indices=-1))) == ['000062a39995e348']
+    assert list(vectors(dataset.get_subset(1))) == ['000026e7ee790996']
+    assert DATASETS.get('OpenImages') is OpenImages
 
 
-def test_descriptions_without_a_header_and_with_a_byte_order_mark(root):
-    path = root / 'old.csv'
-    path.write_text('/m/01,Cat\n', encoding='utf-8-sig')
-    assert read_class_descriptions(str(path)) == {'/m/01': 'Cat'}
-    (root / 'labels.csv').write_text(LABELS.replace('\n', '\r\n'), encoding='utf-8-sig')
-    assert len(build(root)) == 3
+def test_labels_of_a_machine(build):
+    machine = ('ImageID,Source,LabelName,Confidence\na,machine,/m/012074,0.9\n'
+               'a,machine,/m/011k07,0.5\na,machine,/m/0120dh,0.0\n')
+    with pytest.raises(ValueError, match=r"train\.csv:2: Confidence '0.9' is that of a machine"):
+        build(machine)
+    assert vectors(build(machine, min_confidence=0.9)) == {'a': [1, -1, 0]}
+    with pytest.raises(ValueError, match='min_confidence must be in'):
+        build(machine, min_confidence=0)
 
 
-@pytest.mark.parametrize('row, message', [
-    ('aa,machine,/m/01,0.7\n', r"labels\.csv:8: Confidence should be 1 .*got '0\.7'.*machine"),
-    ('aa,verification,/m/99,1\n', r"labels\.csv:8: class '/m/99' is not in class-descriptions"),
-    ('aa,verification,/m/01\n', r'labels\.csv:8: 3 cells, the header has 4'),
-    ('../aa,verification,/m/01,1\n', r"labels\.csv: image '\.\./aa': file name .*leaves"),
+def test_rows_that_contradict_each_other(build):
+    table = TABLE + '000026e7ee790996,verification,/m/011k07,0\n'
+    with pytest.raises(ValueError, match=r'train\.csv:9: contradicts line 2, .*\(1 in this file\)'):
+        build(table)
+    assert vectors(build(table, conflict='unknown'))['000026e7ee790996'] == [0, -1, 1]
+    with pytest.raises(ValueError, match="'error' or 'unknown', got 'any'"):
+        build(table, conflict='any')
+
+
+@pytest.mark.parametrize('table, message', [
+    ('', r'train\.csv:1: the header lacks ImageID, LabelName, Confidence'),
+    ('ImageID,Source,LabelName\n', r'train\.csv:1: the header lacks Confidence'),
+    (TABLE + 'a,verification,/m/dodo,1\n', r"train\.csv:9: class '/m/dodo' has no description"),
+    (TABLE + 'a,verification,/m/011k07\n', r'train\.csv:9: 3 cells, the header has 4'),
+    (TABLE + 'a,verification,/m/011k07,yes\n', r"train\.csv:9: Confidence 'yes' should be a numb"),
+    (TABLE + 'a,verification,/m/011k07,nan\n', r"train\.csv:9: Confidence 'nan' should be a numb"),
+    (TABLE + 'a,verification,/m/011k07,2\n', r"train\.csv:9: Confidence '2' should be a number"),
+    (TABLE + '../a,verification,/m/011k07,1\n', r"train\.csv:9: '../a' is no ImageID"),
+    (TABLE + ',verification,/m/011k07,1\n', r"train\.csv:9: '' is no ImageID"),
+    ('ImageID,Source,LabelName,Confidence\na,v,/m/0242l,1\n', r'no image with a label of the 3'),
 ])
-def test_broken_rows_are_named(root, row, message):
-    with open(root / 'labels.csv', 'a') as file:
-        file.write(row)
+def test_a_broken_table_is_told_by_file_and_line(build, table, message):
     with pytest.raises(ValueError, match=message):
-        build(root)
+        build(table)
 
 
-@pytest.mark.parametrize('file, content, message', [
-    ('labels.csv', b'ImageID,LabelName\n', r'labels\.csv:1: the header must have ImageID'),
-    ('labels.csv', HEADER.encode() + b'aa,x,/m/01,1\n\xff', r'labels\.csv: not UTF-8 text'),
-    ('labels.csv', HEADER.encode() + b'a\0a,x,/m/01,1\n', r'labels\.csv.*NUL'),
-    ('class-descriptions.csv', b'Cat\n', r'class-descriptions\.csv:1: an identifier such as'),
-    ('class-descriptions.csv', b'/m/01,Cat\n/m/01,Dog\n', r'\.csv:2: /m/01 is listed twice'),
-    ('trainable.txt', b'/m/01\n/m/77\n', r"trainable\.txt:2: '/m/77' is not in the class desc"),
-    ('trainable.txt', b'/m/01\n\n/m/01\n', r'trainable\.txt:3: /m/01 is listed twice, first in li'),
+@pytest.mark.parametrize('texts, message', [
+    (dict(descriptions='/m/1\n'), r'descriptions\.csv:1: expected an identifier and a name'),
+    (dict(descriptions=DESCRIPTIONS + '/m/011k07,Dog\n'), r"csv:5: class '/m/011k07' is listed tw"),
+    (dict(descriptions=''), r'descriptions\.csv: lists no class'),
+    (dict(trainable='/m/dodo\n'), r"trainable\.txt:1: class '/m/dodo' has no description"),
+    (dict(trainable=TRAINABLE + '/m/012074\n'), r"trainable\.txt:4: class '/m/012074' is listed"),
 ])
-def test_broken_files_are_named(root, file, content, message):
-    (root / file).write_bytes(content)
+def test_broken_lists_of_classes(build, texts, message):
     with pytest.raises(ValueError, match=message):
-        build(root, class_ids='trainable.txt')
+        build(**texts)
+    with pytest.raises(FileNotFoundError, match=r"none\.csv' does not exist"):
+        build(class_file='none.csv')
 
 
-def test_classes_that_are_not_there(root):
-    with pytest.raises(ValueError, match=r"the classes \['Ox'\] of metainfo are not among the 5"):
-        build(root, metainfo=dict(classes=('Cat', 'Ox')))
-    (root / 'labels.csv').unlink()
-    with pytest.raises(FileNotFoundError, match=r'labels\.csv'):
-        build(root)
+def test_other_encodings(build, tmp_path):
+    build()
+    (tmp_path / 'train.csv').write_bytes(TABLE.replace('crowd', 'cr\xf6wd').encode('latin-1'))
+    with pytest.raises(ValueError, match=r'train\.csv: not UTF-8 text'):
+        OpenImages('train.csv', 'class-descriptions.csv', data_root=str(tmp_path))
+    (tmp_path / 'train.csv').write_bytes(TABLE.replace('\n', '\r\n').encode('utf-8-sig'))
+    dataset = OpenImages('train.csv', 'class-descriptions.csv', data_root=str(tmp_path))
+    assert vectors(dataset)['000026e7ee790996'] == [1, 1, 0, -1]
 
 
-def test_thousands_of_classes(tmp_path):
-    """A record is small, and the vector that is made of it is right."""
-    rng = np.random.default_rng(0)
-    (tmp_path / 'class-descriptions.csv').write_text(
-        ''.join(f'/m/{i},class {i}\n' for i in range(9600)))
-    known = {f'{image:05x}': dict.fromkeys(rng.choice(9600, 12, False).tolist(), 1)
-             for image in range(50)}
-    rows = []
-    for image, classes in known.items():
-        for place in classes:
-            classes[place] = int(rng.integers(2))
-            rows.append(f'{image},v,/m/{place},{classes[place]}\n')
-    rng.shuffle(rows)
-    (tmp_path / 'labels.csv').write_text(HEADER + ''.join(rows))
-    dataset = build(tmp_path)
-    assert len(dataset) == 50 and dataset.data_bytes.nbytes < 50 * 500
-    for i in range(50):
-        info = dataset.get_data_info(i)
-        expected = torch.full((9600, ), -1.0)
-        for place, value in known[info['img_id']].items():
-            expected[place] = value
-        assert label_vector(info).float().equal(expected)
+def test_images_that_are_not_there(build, tmp_path):
+    with pytest.raises(FileNotFoundError, match='none of the 2 images of .*train.csv is in'):
+        build(skip_missing=True)
+    (tmp_path / 'train').mkdir()
+    (tmp_path / 'train/000062a39995e348.jpg').touch()
+    assert list(vectors(build(skip_missing=True))) == ['000062a39995e348']
+
+
+def test_hidden_labels(build):
+    """Of an image with few known labels, present ones are hidden as unknown or as absent."""
+    drop = dict(type='DropLabels', mode='positives', prob=1.0)
+    assert vectors(build(drop_labels=drop))['000026e7ee790996'] == [0, -1, -1]
+    assert vectors(build(drop_labels=dict(drop, unknown_as=0))) == {
+        '000026e7ee790996': [0, 0, 0], '000062a39995e348': [-1, -1, 0]}
+    assert 'absent_labels' not in DropLabels(mode='positives', prob=1.0)(
+        build().get_data_info(0))
+
+
+def test_packing(build):
+    image = np.zeros((4, 4, 3), np.uint8)
+    packed = PackMultiLabelInputs()(dict(build().get_data_info(1), img=image))
+    assert packed['data_samples'].gt_labels.tolist() == [-1, -1, 0]
+
+
+def test_memory_grows_with_the_rows_and_not_with_the_classes(build, tmp_path):
+    """As dense vectors these labels would take 2,000 * 5,000 bytes, as lists of unknown 8 times."""
+    classes = [f'/m/{i:05d}' for i in range(5000)]
+    rows = ''.join(f'{i:016x},verification,{classes[(i * 7 + j) % 5000]},{j % 2}\n'
+                   for i in range(2000) for j in range(5))
+    tracemalloc.start()
+    try:
+        dataset = build('ImageID,Source,LabelName,Confidence\n' + rows, class_list=None,
+                        descriptions=''.join(f'{mid},{mid}\n' for mid in classes))
+        peak = tracemalloc.get_traced_memory()[1]
+    finally:
+        tracemalloc.stop()
+    assert peak < 6e6
+    assert len(dataset) == 2000
+    assert dataset.get_data_info(3)['gt_labels'] == [22, 24]

@@ -1,10 +1,14 @@
 """Losses and gradients that are not finite: the run stops before the step, or leaves it out."""
 
+from types import SimpleNamespace
+
 import pytest
 import torch
+from mmengine.optim import OptimWrapper
 
+from tests.models.readbacks import Readbacks
 from tresnet_mm.checkpoint.files import read_file
-from tresnet_mm.engine import NotFinite
+from tresnet_mm.engine import FiniteHook, NotFinite
 
 from .conftest import state
 
@@ -82,10 +86,26 @@ def test_a_gradient_alone_is_seen_and_named(train, monkeypatch):
         train('run', dict(type='FiniteHook'))
 
 
+def test_a_step_waits_once_for_the_device():
+    model = torch.nn.Sequential(torch.nn.Linear(2, 2), torch.nn.Linear(2, 2))
+    model.parse_losses = lambda losses: (sum(losses.values()), losses)
+    optimizer = torch.optim.SGD(model.parameters(), lr=0.1)
+    hook, runner = FiniteHook(), SimpleNamespace(
+        model=model, optim_wrapper=OptimWrapper(optimizer))
+    hook.before_train(runner)
+    with Readbacks('cpu') as reads:
+        hook.before_train_iter(runner, 0)
+        loss, _ = model.parse_losses(
+            dict(loss_a=model(torch.ones(1, 2)).sum(), loss_b=model(torch.ones(1, 2)).mean()))
+        loss.backward()
+        optimizer.step()
+        hook.after_train_iter(runner, 0)
+    assert len(reads.ours) == 1
+
+
 @pytest.mark.parametrize('settings, message', [
     (dict(action='pass'), "action must be one of .*'pass'"), (dict(limit=0), 'limit .*0')])
 def test_wrong_settings(settings, message):
-    from tresnet_mm.engine import FiniteHook
     with pytest.raises(ValueError, match=message):
         FiniteHook(**settings)
 

@@ -340,6 +340,24 @@ def test_a_file_that_was_named_to_resume_from_is_not_removed(train):
     assert kept.exists() and (folder / 'epoch_4.pth').exists()
 
 
+def test_a_checkpoint_of_a_stranger_removes_nothing_but_checkpoints_of_the_run(train):
+    folder = train('run', *SAFE, epochs=1)
+    victim = folder.parent / 'victim'
+    victim.mkdir()
+    (folder / 'epoch_0.pth').touch()
+    (folder / 'notes.txt').touch()
+
+    class Claim(Hook):  # as a file made by hand might
+
+        def after_load_checkpoint(self, runner, checkpoint):
+            checkpoint['message_hub']['runtime_info']['outdated_checkpoints'] = [
+                '../victim', str(victim), '..', 'notes.txt', 7, 'epoch_0.pth']
+
+    train('run', *SAFE, epochs=2, resume=True, extra=[Claim()])
+    assert victim.is_dir() and (folder / 'notes.txt').exists()
+    assert not (folder / 'epoch_0.pth').exists() and (folder / 'epoch_2.pth').exists()
+
+
 @pytest.mark.parametrize('stopped', [False, True])
 def test_what_a_killed_run_did_not_come_to_remove_goes(train, tmp_path, monkeypatch, stopped):
     folder = tmp_path / 'broken'

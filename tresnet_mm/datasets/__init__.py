@@ -1,5 +1,6 @@
 """Datasets and transforms of TResNet models."""
 
+from .background_sampler import BackgroundSampler
 from .checked_coco import CheckedCocoDataset
 from .cifar import CIFAR10, CIFAR100
 from .coco_multilabel import CocoMultiLabel
@@ -12,6 +13,8 @@ from .flowers102 import Flowers102
 from .image_dataset import ImageDataset
 from .image_file import check_images
 from .image_folder import ImageFolderSingleLabel, ImageNet
+from .joint_dataset import JointDataset
+from .labelled_images import LabelledImages
 from .labels_to_scores import LabelsToScores
 from .load_image_checked import LoadImageChecked
 from .mixup import mixup_collate
@@ -25,6 +28,7 @@ from .stanford_cars import StanfordCars
 from .voc_multilabel import VOCMultiLabel
 
 __all__ = [
+    'BackgroundSampler',
     'CIFAR10',
     'CIFAR100',
     'CheckedCocoDataset',
@@ -37,7 +41,9 @@ __all__ = [
     'ImageFolderSingleLabel',
     'ImageNet',
     'DropLabels',
+    'JointDataset',
     'LabelCounts',
+    'LabelledImages',
     'LabelsToScores',
     'LoadImageChecked',
     'MultiLabelDataset',

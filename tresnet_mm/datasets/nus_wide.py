@@ -1,115 +1,68 @@
-"""NUS-WIDE: web images with 81 verified concepts each."""
+"""NUS-WIDE from its own files."""
 
 import os
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from typing import Any
 
-from mmengine.logging import print_log
+import numpy as np
 from mmengine.registry import DATASETS
 
-from .annotations import read_text
+from .annotations import read_image_list, read_label_column
 from .multilabel_dataset import MultiLabelDataset
 
 
 @DATASETS.register_module()
 class NUSWIDE(MultiLabelDataset):
-    """NUS-WIDE in its original files: a list of images, and for each concept a file of 0 and 1.
+    r"""Multi-label classification on NUS-WIDE's 81 concepts, each present or absent in each image.
 
-    The images were published as addresses, of which many are dead by now, and papers use what they
-    could get: say ``missing_images='skip'`` to do so too. Results on other images are not
-    comparable.
+    Images without any of the concepts are left out unless ``keep_empty``. Some images are no longer
+    to be had from Flickr: ``skip_missing=True`` leaves out those without a file. The split is that
+    of the files; for another one, list its images and labels in a table for `CustomMultiLabel`.
 
     Args:
-        ann_file: List of images, such as ``ImageList/TrainImagelist.txt``; names below
-            ``data_prefix['img']``, with backslashes.
-        labels: Files of labels, with ``{}`` for the concept; a line an image of the list. None: the
-            original ones of ``TrainImagelist.txt``, ``TestImagelist.txt`` and ``Imagelist.txt``.
-        concepts: List of the concepts, in the order of the classes.
-        missing_images: 'error': a missing image ends training when it is loaded. 'skip': images
-            that are not there are left out, and counted in the log.
-        keep_empty: Keep images without any concept. They are left out by default, in training and
-            in testing.
-        data_prefix: ``dict(img=FOLDER)``, the folder with a folder of images for each search term.
-        **kwargs: Arguments of `MultiLabelDataset`.
+        ann_file: List of images, ``actor\0001_2124494179.jpg`` a line.
+        label_files: A concept's file of a 1 or 0 for each image of the list, with ``{}`` for the
+            concept. Of all images: ``Groundtruth/AllLabels/Labels_{}.txt`` with
+            ``ann_file='ImageList/Imagelist.txt'``.
+        class_file: The concepts, one a line.
+        metainfo: ``dict(classes=...)`` keeps only these concepts, in this order.
+        data_prefix: ``dict(img='Flickr/')``, the folder that the names are relative to.
+        **kwargs: Arguments of `MultiLabelDataset`; ``data_root`` is the folder that holds
+            ``ImageList``, ``Groundtruth`` and ``ConceptsList``.
 
     Raises:
-        FileNotFoundError: A file is missing.
-        ValueError: With file and line: a label that is neither 0 nor 1, a file of another length
-            than the list, an image listed twice; or a list of another name without ``labels``.
+        FileNotFoundError: A file is missing; with ``skip_missing``, all images are.
+        ValueError: With file and line: a label is neither 1 nor 0, a file has another number of
+            lines than the list, a wanted class is no concept, a name leaves the folder.
     """
 
-    _LABELS = {
-        'TrainImagelist.txt': 'Groundtruth/TrainTestLabels/Labels_{}_Train.txt',
-        'TestImagelist.txt': 'Groundtruth/TrainTestLabels/Labels_{}_Test.txt',
-        'Imagelist.txt': 'Groundtruth/AllLabels/Labels_{}.txt',
-    }
-
-    def __init__(self, ann_file: str, labels: str | None = None,
-                 concepts: str = 'ConceptsList/Concepts81.txt', missing_images: str = 'error',
-                 keep_empty: bool = False, data_prefix: Mapping = dict(img='Flickr/'),
-                 **kwargs: Any) -> None:
-        if missing_images not in ('error', 'skip'):
-            raise ValueError(f"missing_images must be 'error' or 'skip', got {missing_images!r}")
-        name = os.path.basename(ann_file)
-        if labels is None and name not in self._LABELS:
-            raise ValueError(f'{ann_file}: labels must say where the labels of this list are, as '
-                             f'it is none of {", ".join(self._LABELS)}')
-        self.labels = labels or self._LABELS[name]
-        self.concepts = concepts
-        self.missing_images = missing_images
-        super().__init__(ann_file=ann_file, keep_empty=keep_empty, data_prefix=data_prefix,
-                         **kwargs)
+    def __init__(self, ann_file: str, label_files: str,
+                 class_file: str = 'ConceptsList/Concepts81.txt',
+                 data_prefix: Mapping = dict(img='Flickr/'), **kwargs: Any) -> None:
+        if '{}' not in label_files:
+            raise ValueError('label_files should have {} in the place of the concept, such as '
+                             f'Groundtruth/TrainTestLabels/Labels_{{}}_Train.txt: {label_files!r}')
+        self.label_files = label_files
+        self.class_file = class_file
+        super().__init__(ann_file=ann_file, data_prefix=data_prefix, **kwargs)
 
     def load_data_list(self) -> list[dict]:
-        """Read the list and the labels of every concept."""
-        concepts = self._lines(os.path.join(self.data_root, self.concepts))
-        classes = self._metainfo.get('classes') or tuple(concepts)
-        unheard = [name for name in classes if name not in concepts]
-        if unheard:
-            raise ValueError(f'{self.concepts}: the classes {unheard} of metainfo are not in it')
+        """Read the list of images and the file of each concept."""
+        concepts_path = os.path.join(self.data_root, self.class_file)
+        concepts = read_image_list(concepts_path, self.backend_args)
+        classes = self._metainfo.get('classes') or concepts
         self._set_classes(classes)
-        names = self._lines(self.ann_file)
-        present: list[set[int]] = [set() for _ in names]
-        for place, concept in enumerate(classes):
-            path = os.path.join(self.data_root, self.labels.replace('{}', concept))
-            for image in self._read_labels(path, len(names)):
-                present[image].add(place)
-        return self._select(list(self._records(names, present)))
-
-    def _read_labels(self, path: str, images: int) -> Iterator[int]:
-        """Which images of the list have a concept."""
-        cells = self._lines(path)
-        if len(cells) != images:
-            raise ValueError(f'{path} has {len(cells)} labels for the {images} images of '
-                             f'{self.ann_file}')
-        for number, cell in enumerate(cells):
-            if cell not in ('0', '1'):
-                raise ValueError(f'{path}: label {number + 1} should be 0 or 1, got {cell[:30]!r}')
-            if cell == '1':
-                yield number
-
-    def _records(self, names: list[str], present: list[set[int]]) -> Iterator[dict]:
+        wrong = [name for name in classes if name not in concepts]
+        if wrong:
+            raise ValueError(f'{concepts_path}: no such concept: {wrong[:10]}')
+        names = read_image_list(self.ann_file, self.backend_args)
+        present = np.stack([self._read_labels(name, len(names)) for name in classes])
         folder = self.image_folder()
-        seen: set[str] = set()
-        missing = 0
-        for number, (name, labels) in enumerate(zip(names, present, strict=True), start=1):
-            where = f'{self.ann_file}: image {number}'
-            name = name.replace('\\', '/')
-            if name in seen:
-                raise ValueError(f'{where}: {name!r} is listed twice')
-            seen.add(name)
-            path = folder.path(name, where)
-            if self.missing_images == 'skip' and folder.local and not os.path.isfile(path):
-                missing += 1
-                continue
-            yield self._record(path, name, labels)
-        if missing:
-            print_log(f'{self.ann_file}: {missing} of {len(names)} images are not in '
-                      f'{folder.folder!r} and are left out', 'current')
-        if missing == len(names):
-            raise ValueError(f'{self.ann_file}: none of its {missing} images is in '
-                             f'{folder.folder!r}')
+        return self._select([
+            self._record(folder.path(name, f'{self.ann_file}:{number}'), name,
+                         set(np.flatnonzero(present[:, number - 1]).tolist()))
+            for number, name in enumerate(names, start=1)])
 
-    def _lines(self, path: str) -> list[str]:
-        text = read_text(path, self.backend_args)
-        return [line.strip() for line in text.split('\n') if line.strip()]
+    def _read_labels(self, concept: str, count: int) -> np.ndarray:
+        path = os.path.join(self.data_root, self.label_files.replace('{}', concept))
+        return read_label_column(path, count, self.ann_file, self.backend_args)

@@ -1,101 +1,135 @@
-"""Open Images' labels that people verified, for classification with partial labels."""
+"""Open Images' image-level labels from its own files."""
 
-from collections.abc import Iterator, Mapping
-from os.path import join
+import os
+from collections.abc import Sequence
 from typing import Any
 
+import numpy as np
 from mmengine.logging import print_log
 from mmengine.registry import DATASETS
 
 from .annotations import (
+    ImageFolder,
+    ImageLabels,
     read_class_descriptions,
-    read_class_ids,
-    read_open_images_labels,
+    read_class_list,
+    read_image_labels,
 )
 from .multilabel_dataset import MultiLabelDataset
 
 
 @DATASETS.register_module()
 class OpenImages(MultiLabelDataset):
-    """Open Images V4 to V7: verified positives, verified negatives, and all else unknown.
+    """Multi-label classification on Open Images V4 to V7, where few labels are known of an image.
 
-    An image has a handful of verified labels of thousands of classes. Records hold only these; the
-    others become ``unknown_labels`` when a record is asked for.
+    A label is present or absent where a row of the table says so (``Confidence`` 1 or 0), and
+    unknown everywhere else. Tables have millions of rows and classes are thousands, so they are
+    read row by row, and kept in arrays that loader processes share (``serialize_data`` has no
+    part in it): a record has ``absent_labels`` in the place of ``unknown_labels``.
+
+    Images are ``FOLDER/<ImageID>.jpg``. Images of which no label is known are left out unless
+    ``keep_empty``; of images that are not in the table nothing is known here.
 
     Args:
-        ann_file: Labels by people, such as
-            ``oidv6-train-annotations-human-imagelabels.csv``.
-        class_descriptions: The file of all identifiers and names.
-        class_ids: The file of the identifiers to use, such as ``classes-trainable.txt``, which
-            also gives their order; labels of other classes are left out. None: all that have a
-            description. ``metainfo['classes']`` may choose among the names, in another order.
-        img_suffix: Suffix of the image files, whose names are the images' ids.
-        **kwargs: Arguments of `MultiLabelDataset`; ``data_root`` is where the files lie, and
-            ``data_prefix['img']`` the folder of the part's images.
+        ann_file: The table, for example ``train-annotations-human-imagelabels.csv``.
+        class_file: Names of the classes, ``class-descriptions.csv``, with a header or without.
+        class_list: List of the classes to use, in this order, such as ``classes-trainable.txt``.
+            Rows of other classes of ``class_file`` are passed over. Default: all of them.
+        min_confidence: For tables of a machine's labels, whose confidences are fractions: from this
+            one on a label counts as present, from there down to 0 as unknown. By default a
+            fraction is an error.
+        conflict: 'error', or 'unknown' to leave out labels that some rows say are present and
+            others are absent.
+        metainfo: ``dict(classes=...)``, names of ``class_file``, keeps only these, in this order.
+        **kwargs: Arguments of `MultiLabelDataset`, but for ``serialize_data``; ``data_prefix`` is
+            the folder of the split's images, for example ``dict(img='train/')``.
 
     Raises:
-        FileNotFoundError: A file is missing.
-        ValueError: With file and line: a label that a machine gave (its confidence is neither 0 nor
-            1), an identifier without a description, a broken row. Or a class in ``metainfo`` that
-            is not in the files.
+        FileNotFoundError: A file is missing; with ``skip_missing``, all images are.
+        ValueError: An argument is wrong; or as `read_class_descriptions`, `read_class_list` and
+            `read_image_labels`, with file and line.
     """
 
-    def __init__(self, ann_file: str, class_descriptions: str = 'class-descriptions.csv',
-                 class_ids: str | None = None, img_suffix: str = '.jpg', **kwargs: Any) -> None:
-        self.class_descriptions = class_descriptions
-        self.class_ids = class_ids
-        self.img_suffix = img_suffix
-        super().__init__(ann_file=ann_file, **kwargs)
+    def __init__(self, ann_file: str, class_file: str, class_list: str | None = None,
+                 min_confidence: float | None = None, conflict: str = 'error',
+                 **kwargs: Any) -> None:
+        if min_confidence is not None and not 0 < min_confidence <= 1:
+            raise ValueError(f'min_confidence must be in (0, 1], got {min_confidence}')
+        if conflict not in ('error', 'unknown'):
+            raise ValueError(f"conflict must be 'error' or 'unknown', got {conflict!r}")
+        self.class_file = class_file
+        self.class_list = class_list
+        self.min_confidence = min_confidence
+        self.conflict = conflict
+        super().__init__(ann_file=ann_file, serialize_data=False, **kwargs)
 
-    def load_data_list(self) -> list[dict]:
-        """Read the classes and the labels."""
-        index = self._read_classes()
-        verified = self._read_labels(index)
-        return self._select(list(self._records(verified)))
+    def load_data_list(self) -> Sequence[dict]:
+        """Read the classes and the table."""
+        labels = read_image_labels(self.ann_file, self._read_classes(), self.min_confidence,
+                                   self.conflict, self.backend_args)
+        if labels.conflicts:
+            print_log(f'{labels.conflicts} labels of {self.ann_file} are unknown, since rows '
+                      'contradict each other', logger='current')
+        if not self.keep_empty:
+            labels = labels.keep(np.diff(labels.starts) > 0)
+        if not len(labels.images):
+            raise ValueError(f'{self.ann_file}: no image with a label of the '
+                             f'{len(self.classes)} classes')
+        records = ImageRecords(labels, self.image_folder(), self.ann_file)
+        if self.skip_missing:
+            records.labels = labels.keep(self._found(map(records.path, range(len(records)))))
+        return records
 
     def _read_classes(self) -> dict[str, int | None]:
-        """Identifier to class index; None for a class that is not used."""
-        names = read_class_descriptions(self._path(self.class_descriptions), self.backend_args)
+        """Index of each identifier; None for a class that is not used."""
+        path = os.path.join(self.data_root, self.class_file)
+        names = read_class_descriptions(path, self.backend_args)
         used = list(names)
-        if self.class_ids is not None:
-            used = read_class_ids(self._path(self.class_ids), names, self.backend_args)
-        by_name = {names[key]: key for key in used}
-        classes = self._metainfo.get('classes') or tuple(by_name)
-        unheard = [name for name in classes if name not in by_name]
-        if unheard:
-            raise ValueError(f'{self.class_descriptions}: the classes {unheard[:5]} of metainfo '
-                             f'are not among the {len(by_name)} names')
+        if self.class_list is not None:
+            used = read_class_list(
+                os.path.join(self.data_root, self.class_list), names, self.backend_args)
+        wanted = self._metainfo.get('classes')
+        if wanted is not None:
+            by_name = {names[mid]: mid for mid in used}
+            wrong = [name for name in wanted if name not in by_name]
+            if wrong:
+                raise ValueError(f'{path}: no such class among the {len(used)}: {wrong[:10]}')
+            used = [by_name[name] for name in wanted]
+        self._set_classes([names[mid] for mid in used])
         index: dict[str, int | None] = dict.fromkeys(names)
-        index.update({by_name[name]: place for name, place in self._set_classes(classes).items()})
+        index.update((mid, label) for label, mid in enumerate(used))
         return index
 
-    def _read_labels(self, index: Mapping[str, int | None]) -> dict[str, dict[int, bool | None]]:
-        """Image id to its verified classes; None where people contradict each other."""
-        images: dict[str, dict[int, bool | None]] = {}
-        contradictions = 0
-        for label in read_open_images_labels(self.ann_file, self.backend_args):
-            if label.class_id not in index:
-                raise ValueError(f'{self.ann_file}:{label.line}: class {label.class_id[:60]!r} is '
-                                 f'not in {self.class_descriptions}')
-            place = index[label.class_id]
-            if place is None:
-                continue
-            seen = images.setdefault(label.image_id, {})
-            if seen.setdefault(place, label.present) is not label.present:
-                contradictions += seen[place] is not None
-                seen[place] = None
-        if contradictions:
-            print_log(f'{self.ann_file}: {contradictions} labels are verified as present and as '
-                      'absent; they count as unknown', 'current')
-        return images
 
-    def _records(self, verified: Mapping[str, Mapping[int, bool | None]]) -> Iterator[dict]:
-        folder = self.image_folder()
-        for image_id, labels in verified.items():
-            yield self._record(
-                folder.path(image_id + self.img_suffix, f'{self.ann_file}: image {image_id!r}'),
-                image_id, {place for place, present in labels.items() if present},
-                absent={place for place, present in labels.items() if present is False})
+class ImageRecords(Sequence):
+    """Records that are made when they are asked for, since as dicts they would fill the memory.
 
-    def _path(self, name: str) -> str:
-        return join(self.data_root, name)
+    Args:
+        labels: The labels.
+        folder: The folder of the images.
+        where: Where their names come from, for messages.
+    """
+
+    def __init__(self, labels: ImageLabels, folder: ImageFolder, where: str) -> None:
+        self.labels = labels
+        self._folder = folder
+        self._where = where
+
+    def __len__(self) -> int:
+        return len(self.labels.images)
+
+    def path(self, index: int) -> str:
+        """The path of an image; errors of `ImageFolder`."""
+        image = self.labels.images[index].decode()
+        return self._folder.path(f'{image}.jpg', f'{self._where}: image {image!r}')
+
+    def __getitem__(self, index: Any) -> Any:
+        """A record, or a list of them for a slice."""
+        if isinstance(index, slice):
+            return [self[i] for i in range(*index.indices(len(self)))]
+        index = range(len(self))[index]
+        rows = slice(*self.labels.starts[index:index + 2])
+        labels, present = self.labels.labels[rows], self.labels.present[rows]
+        return dict(
+            img_path=self.path(index), img_id=self.labels.images[index].decode(),
+            gt_labels=labels[present].tolist(), absent_labels=labels[~present].tolist())

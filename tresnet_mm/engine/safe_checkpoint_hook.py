@@ -11,7 +11,12 @@ from mmengine.hooks import CheckpointHook
 from mmengine.registry import HOOKS
 from mmengine.runner import Runner
 
-from ..checkpoint.saved_runs import agree_on_checkpoint, is_stopped_name, require_same_start
+from ..checkpoint.saved_runs import (
+    agree_on_checkpoint,
+    is_checkpoint_name,
+    is_stopped_name,
+    require_same_start,
+)
 
 #: Where a checkpoint names those that are to be removed once it is whole.
 _OUTDATED = 'outdated_checkpoints'
@@ -56,7 +61,8 @@ class SafeCheckpointHook(CheckpointHook):
         if runner._resume and is_main_process():
             # A run that was killed when its checkpoint was whole did not come to removing these.
             for name in runner.message_hub.get_info(_OUTDATED) or ():
-                self._remove(self.file_backend.join_path(self.out_dir, name))
+                if is_checkpoint_name(name):  # the file may be a stranger's
+                    self._remove(self.file_backend.join_path(self.out_dir, name))
 
     def _save_checkpoint_with_step(self, runner: Runner, step: int, meta: dict[str, Any]) -> None:
         outdated = [*self._count(runner, step), *self._stopped()]

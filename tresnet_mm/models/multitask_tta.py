@@ -3,11 +3,12 @@
 from collections.abc import Sequence
 from typing import Any
 
-import torch
 from mmdet.registry import MODELS as DETECTORS
 from mmengine.model import BaseTTAModel
 from mmengine.registry import MODELS
 from mmengine.structures import BaseDataElement
+
+from .multilabel_tta import mean_scores
 
 
 @MODELS.register_module()
@@ -30,7 +31,10 @@ class MultiTaskTTAModel(BaseTTAModel):
                     ) -> list[BaseDataElement]:
         """Merge the views of each image."""
         merged = self.box_merger.merge_preds(data_samples_list)
-        for sample, views in zip(merged, data_samples_list, strict=True):
-            scores = torch.stack([view.pred_scores for view in views]).mean(dim=0)
-            self.module.image_head.set_scores(sample, scores)
+        if self.module.image_head is not None:
+            self.module.image_head.set_scores(merged, mean_scores(data_samples_list))
+        for name, head in self.module.image_heads.items():
+            scores = mean_scores([[view.get(name) for view in views]
+                                  for views in data_samples_list])
+            head.set_scores([sample.get(name) for sample in merged], scores)
         return merged

@@ -6,8 +6,12 @@ dataset = dict(
     type='NUSWIDE',
     data_root='{{$NUSWIDE_ROOT:data/nuswide/}}',
     data_prefix=dict(img='Flickr/'),
-    missing_images='skip')
+    skip_missing=True)
 
-train_dataloader = dict(dataset=dict(ann_file='ImageList/TrainImagelist.txt', **dataset))
-val_dataloader = dict(dataset=dict(ann_file='ImageList/TestImagelist.txt', **dataset))
+labels = 'Groundtruth/TrainTestLabels/Labels_{}'
+
+train_dataloader = dict(dataset=dict(
+    ann_file='ImageList/TrainImagelist.txt', label_files=f'{labels}_Train.txt', **dataset))
+val_dataloader = dict(dataset=dict(
+    ann_file='ImageList/TestImagelist.txt', label_files=f'{labels}_Test.txt', **dataset))
 test_dataloader = val_dataloader

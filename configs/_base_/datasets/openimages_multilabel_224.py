@@ -6,8 +6,9 @@ dataset = dict(
     _delete_=True,
     type='OpenImages',
     data_root='{{$OPENIMAGES_ROOT:data/openimages/}}',
-    class_descriptions='oidv6-class-descriptions.csv',
-    class_ids='oidv6-classes-trainable.txt')
+    class_file='oidv6-class-descriptions.csv',
+    class_list='oidv6-classes-trainable.txt',
+    conflict='unknown')
 
 train_dataloader = dict(
     dataset=dict(

@@ -6,6 +6,7 @@ import pytest
 import torch
 import torch.distributed as dist
 
+from tests.models.readbacks import Readbacks
 from tests.ranks import in_ranks
 from tresnet_mm.models.layers import InPlaceABN
 
@@ -37,7 +38,9 @@ def shares():
     results = {}
     for activation in ACTIVATIONS:
         layer, x, factors = make_case(activation)
-        results[activation] = run(layer, x[part], factors[part])
+        with Readbacks('cpu') as reads:
+            results[activation] = run(layer, x[part], factors[part])
+        assert reads.ours == []  # a device would have been waited for
     return results
 
 

@@ -1,6 +1,7 @@
 """Class-aware selective loss (arXiv 2110.10955) for images annotated in part."""
 
 from collections.abc import Sequence
+from functools import lru_cache
 from pathlib import Path
 
 import torch
@@ -117,11 +118,18 @@ def _likely(entries: MultiLabelEntries, class_priors: Sequence[float] | None,
     if class_priors is not None:
         if len(class_priors) != x.shape[1]:
             raise ValueError(f'{len(class_priors)} class_priors for {x.shape[1]} classes')
-        likely |= torch.tensor(class_priors, device=x.device) > prior_threshold
+        likely |= _frequent(tuple(class_priors), prior_threshold, x.device)
     top = min(likelihood_topk * len(x), x.numel())
     # the annotated ones come last, and may be marked: they are no candidates anyway
     order = x.masked_fill(entries.known, -torch.inf).flatten().topk(top).indices
     return likely.flatten().index_fill(0, order, True).view_as(likely)
+
+
+@lru_cache(maxsize=8)
+def _frequent(class_priors: tuple[float, ...], prior_threshold: float,
+              device: torch.device) -> Tensor:
+    """Which classes (C,) are frequent; kept, as the host waits whenever it sends a constant."""
+    return torch.tensor(class_priors, device=device) > prior_threshold
 
 
 def _checked(mode: str, gamma_pos: float, gamma_neg: float, gamma_unann: float,
