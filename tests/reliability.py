@@ -85,8 +85,10 @@ class PageWriter:
         else:
             row.others.append(f'**{report.outcome}**: {reason(report)}')
 
-    def pytest_sessionfinish(self) -> None:
+    def pytest_sessionfinish(self, session: pytest.Session) -> None:
         if self.rows:
+            for case in all_marked(session.config.rootpath) - set(self.rows):
+                self.rows[case] = Results(others=['**not run**'])
             self.path.write_text(page(self.rows), encoding='utf-8')
 
 
@@ -138,15 +140,22 @@ def versions() -> list[str]:
     return found
 
 
-def marked_cases(file: Path) -> set[Case]:
-    """The cases that a file's markers name, without importing it.
+def all_marked(root: Path) -> set[Case]:
+    """The cases of all tests of a checkout, or of a folder of tests."""
+    folder = root / 'tests' if (root / 'tests').is_dir() else root
+    return {case for file in folder.rglob('test_*.py') if 'mark.reliability(' in file.read_text()
+            and file.name != 'test_reliability_page.py' for case in marked_cases(file, root)}
+
+
+def marked_cases(file: Path, root: Path = ROOT) -> set[Case]:
+    """The cases that a file's markers name, without importing it; paths are relative to ``root``.
 
     Raises:
         ValueError: A marker has other arguments than ``done`` and ``happens``, each a text or the
             name of one in the file.
     """
     found = set()
-    name = file.relative_to(ROOT).as_posix()
+    name = file.relative_to(root).as_posix()
     tree = ast.parse(file.read_text(encoding='utf-8'))
     named = {node.targets[0].id: node.value for node in tree.body
              if isinstance(node, ast.Assign) and isinstance(node.targets[0], ast.Name)}
@@ -165,7 +174,7 @@ def page_cases(text: str) -> list[tuple[Case, str]]:
     found = []
     for line in text.splitlines():
         cells = [cell.strip().replace(r'\|', '|') for cell in re.split(r'(?<!\\)\|', line)[1:-1]]
-        if len(cells) == 4 and '::' in cells[2]:
+        if len(cells) == 4 and '::' in cells[2]:  # without a function where it was not run
             file, function = cells[2].strip('`').split('::')
             found.append((Case(file, cells[0], cells[1]), function))
     return found

@@ -5,18 +5,16 @@ import sys
 
 import pytest
 
-from tests.reliability import PAGE, Case, marked_cases, page_cases
+from tests.reliability import PAGE, Case, all_marked, marked_cases, page_cases
 
 
 def test_the_page_names_exactly_the_marked_tests(repo_root):
-    files = [file for file in (repo_root / 'tests').rglob('test_*.py')
-             if 'mark.reliability(' in file.read_text() and file.name != 'test_reliability_page.py']
-    marked = set().union(*map(marked_cases, files))
+    marked = all_marked(repo_root)
     listed = page_cases(PAGE.read_text())
     assert {case for case, _ in listed} == marked, 'run `make reliability`'
     assert len(listed) == len(marked)
     for case, function in listed:
-        assert f'def {function}(' in (repo_root / case.file).read_text()
+        assert f'def {function}' in (repo_root / case.file).read_text()
 
 
 TESTS = """
@@ -51,10 +49,14 @@ def test_e(value):
 
 def test_unmarked():
     assert False
+
+@pytest.mark.reliability(done='f', happens='left out')
+def test_left_out():
+    pass
 """
 
 
-@pytest.mark.parametrize('options', [(), ('-n', '1')])
+@pytest.mark.parametrize('options', [(), pytest.param(('-n', '1'), marks=pytest.mark.slow)])
 def test_what_a_row_shows(options, repo_root, tmp_path):
     if options:
         pytest.importorskip('xdist')
@@ -62,17 +64,19 @@ def test_what_a_row_shows(options, repo_root, tmp_path):
     page = tmp_path / 'page.md'
     run = subprocess.run(
         [sys.executable, '-m', 'pytest', '-p', 'tests.reliability', '--rootdir', str(tmp_path),
-         '-m', 'reliability', '--reliability-page', str(page), *options, str(tmp_path)],
+         '-m', 'reliability', '-k', 'not left_out', '--reliability-page', str(page), *options,
+         str(tmp_path)],
         cwd=repo_root, capture_output=True, text=True, timeout=120)
     assert run.returncode == 1, run.stdout + run.stderr
     text = page.read_text()
-    assert '5 cases, 3 of them not passed' in text
+    assert '6 cases, 4 of them not passed' in text
     assert [case[1:] for case, _ in page_cases(text)] == [
-        ('a', 'all | well'), ('b', 'it fails'), ('c', 'it is skipped'), ('d', 'no start'),
-        ('e', 'its own row')]
+        ('f', 'left out'), ('a', 'all | well'), ('b', 'it fails'), ('c', 'it is skipped'),
+        ('d', 'no start'), ('e', 'its own row')]
     results = [line.split(' | ')[-1] for line in text.splitlines() if '::' in line]
     assert results == [
-        'passed 2 times |', '**failed**: AssertionError: the reason (1 of 2 passed) |',
+        '**not run** |', 'passed 2 times |',
+        '**failed**: AssertionError: the reason (1 of 2 passed) |',
         '**skipped**: no such machine |', '**failed**: ValueError: no ground |', 'passed |']
 
 
