@@ -19,7 +19,7 @@ from pathlib import Path
 
 from tests.mutation.areas import AREAS, Area
 from tests.mutation.explained import EXPLAINED
-from tests.mutation.mutants import mutants
+from tests.mutation.mutants import Mutant, mutants
 from tests.mutation.run import ROOT, preload, survives
 
 LEAST = 0.9
@@ -31,30 +31,61 @@ def run_area(area: Area, sample: int, seed: int) -> dict:
     Raises:
         RuntimeError: The tests fail as they are.
     """
-    modules, start = {}, time.monotonic()
-    files = sorted(file for pattern in area.modules for file in ROOT.glob(pattern))
-    files = [file for file in files if file.name != '__init__.py']
-    if not survives(files[0], files[0].read_text(), area.tests, 600):
-        raise RuntimeError(f'{" ".join(area.tests)} fail without a mutant')
-    patience = 10 + 5 * (time.monotonic() - start)
+    files = sorted(file for pattern in area.modules for file in ROOT.glob(pattern)
+                   if file.name != '__init__.py')
+    patience = patience_of(area, files[0])
+    modules = {}
     for file in files:
         every = mutants(file.read_text())
         drawn = random.Random(seed).sample(every, min(sample, len(every)))
-        name = str(file.relative_to(ROOT))
-        left = []
-        for mutant in drawn:
-            if survives(file, mutant.source, area.tests, patience):
-                left.append(dict(line=mutant.line, was=mutant.was, now=mutant.now,
-                                 why=EXPLAINED.get((name, mutant.was, mutant.now), '')))
-                print(json.dumps({name: left[-1]}), flush=True)
-        modules[name] = dict(mutants=len(every), tried=len(drawn),
-                             killed=len(drawn) - len(left), survivors=left)
-        print(f'{name}: {len(drawn) - len(left)} of {len(drawn)} found', flush=True)
-    killed = sum(module['killed'] for module in modules.values())
-    faults = killed + sum(not left['why'] for module in modules.values()
-                          for left in module['survivors'])
-    return dict(tests=area.tests, sample=sample, seed=seed, killed=killed, faults=faults,
-                share=round(killed / faults, 3) if faults else 1., modules=modules)
+        alive = survivors(file, drawn, area, patience)
+        modules[str(file.relative_to(ROOT))] = dict(
+            mutants=len(every), tried=len(drawn), killed=len(drawn) - len(alive), survivors=alive)
+        print(f'{file.name}: {len(drawn) - len(alive)} of {len(drawn)} found', flush=True)
+    return with_shares(dict(tests=area.tests, sample=sample, seed=seed, modules=modules))
+
+
+def run_again(area: Area, kept: dict) -> dict:
+    """Run the tests of an area against the mutants that survived the last time, and no others."""
+    patience = 0.
+    for name, module in kept['modules'].items():
+        file, last = ROOT / name, module['survivors']
+        wanted = {(left['was'], left['now']) for left in last}
+        again = [mutant for mutant in mutants(file.read_text())
+                 if (mutant.was, mutant.now) in wanted]
+        if again:
+            patience = patience or patience_of(area, file)
+            module['survivors'] = survivors(file, again, area, patience)
+            module['killed'] = max(0, module['tried'] - len(module['survivors']))
+    return with_shares(kept)
+
+
+def patience_of(area: Area, file: Path) -> float:
+    """Seconds after which a mutant hangs, from the time that the tests take as they are."""
+    start = time.monotonic()
+    if not survives(file, file.read_text(), area.tests, 600):
+        raise RuntimeError(f'{" ".join(area.tests)} fail without a mutant')
+    return 10 + 5 * (time.monotonic() - start)
+
+
+def survivors(file: Path, drawn: list[Mutant], area: Area, patience: float) -> list[dict]:
+    """Those of a module's mutants that the tests do not find."""
+    name, left = str(file.relative_to(ROOT)), []
+    for mutant in drawn:
+        if survives(file, mutant.source, area.tests, patience):
+            left.append(dict(line=mutant.line, was=mutant.was, now=mutant.now,
+                             why=EXPLAINED.get((name, mutant.was, mutant.now), '')))
+            print(json.dumps({name: left[-1]}), flush=True)
+    return left
+
+
+def with_shares(result: dict) -> dict:
+    """Add up an area's modules: ``faults`` are the mutants that can be told from the original."""
+    modules = result['modules'].values()
+    killed = sum(module['killed'] for module in modules)
+    faults = killed + sum(not left['why'] for module in modules for left in module['survivors'])
+    return {**result, 'killed': killed, 'faults': faults,
+            'share': round(killed / faults, 3) if faults else 1.}
 
 
 def main() -> int:
@@ -66,6 +97,8 @@ def main() -> int:
     parser.add_argument('--seed', type=int, default=0, help='of the sample (%(default)s)')
     parser.add_argument('--out', type=Path, help='file to keep the results in; the areas that '
                         'were not run stay as they are')
+    parser.add_argument('--again', action='store_true',
+                        help='try those alone that survived the last time, by --out')
     args = parser.parse_args()
     os.environ.update(OMP_NUM_THREADS='1', OMP_WAIT_POLICY='PASSIVE', MPLBACKEND='Agg')
     failed = False
@@ -73,15 +106,23 @@ def main() -> int:
     with tempfile.TemporaryDirectory(prefix='mutation-') as folder:
         os.environ['HYPOTHESIS_STORAGE_DIRECTORY'] = folder
         for name in args.area:
-            result = run_area(AREAS[name], args.sample, args.seed)
-            if args.out:
-                before = json.loads(args.out.read_text()) if args.out.exists() else {}
-                areas = {**before.get('areas', {}), name: result}
-                kept = {key: areas[key] for key in AREAS if key in areas}
-                args.out.write_text(json.dumps(dict(areas=kept), indent=1) + '\n')
+            before = read(args.out)
+            if args.again:
+                result = run_again(AREAS[name], before[name])
+            else:
+                result = run_area(AREAS[name], args.sample, args.seed)
             print(json.dumps({name: {key: result[key] for key in ('killed', 'faults', 'share')}}))
             failed |= result['share'] < LEAST
+            if args.out:
+                areas = {**before, name: result}
+                kept = {key: areas[key] for key in AREAS if key in areas}
+                args.out.write_text(json.dumps(dict(areas=kept), indent=1) + '\n')
     return int(failed)
+
+
+def read(file: Path | None) -> dict:
+    """The areas of a file of results."""
+    return json.loads(file.read_text())['areas'] if file and file.exists() else {}
 
 
 if __name__ == '__main__':
