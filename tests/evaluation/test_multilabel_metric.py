@@ -176,7 +176,7 @@ def test_log_names_empty_classes_and_lists_all(monkeypatch):
     lines = []
     monkeypatch.setattr('tresnet_mm.evaluation.multilabel_metric.print_log',
                         lambda message, **kwargs: lines.append(message))
-    scores, targets = random_set(classes=3)
+    scores, targets = random_set(classes=3, unknown=0.1)
     targets[:, 1] = 0
     evaluate(MultiLabelMetric(), data_samples(scores, targets), classes=['ant', 'bee', 'cat'])
     table, note = lines
@@ -184,12 +184,12 @@ def test_log_names_empty_classes_and_lists_all(monkeypatch):
     rows = {line.split()[0]: line.split() for line in table.splitlines()[2:]}
     assert list(rows) == ['ant', 'bee', 'cat']
     assert float(rows['ant'][2]) == pytest.approx(ap[0], abs=0.05)
-    assert int(rows['cat'][1]) == targets[:, 2].sum()
+    assert int(rows['cat'][1]) == (targets[:, 2] == 1).sum()
     hits = ((scores > 0.5) & (targets == 1)).sum(0)
     for c, name in ((0, 'ant'), (2, 'cat')):
         assert [float(value) for value in rows[name][3:]] == pytest.approx(
-            [100 * hits[c] / (scores[:, c] > 0.5).sum(), 100 * hits[c] / targets[:, c].sum()],
-            abs=0.05)
+            [100 * hits[c] / ((scores[:, c] > 0.5) & (targets[:, c] != -1)).sum(),
+             100 * hits[c] / (targets[:, c] == 1).sum()], abs=0.05)
     assert '1 of 3 classes' in note and 'left out' in note and note.endswith('bee')
 
 

@@ -106,15 +106,14 @@ def main() -> int:
     with tempfile.TemporaryDirectory(prefix='mutation-') as folder:
         os.environ['HYPOTHESIS_STORAGE_DIRECTORY'] = folder
         for name in args.area:
-            before = read(args.out)
             if args.again:
-                result = run_again(AREAS[name], before[name])
+                result = run_again(AREAS[name], read(args.out)[name])
             else:
                 result = run_area(AREAS[name], args.sample, args.seed)
             print(json.dumps({name: {key: result[key] for key in ('killed', 'faults', 'share')}}))
             failed |= result['share'] < LEAST
             if args.out:
-                areas = {**before, name: result}
+                areas = {**read(args.out), name: result}
                 kept = {key: areas[key] for key in AREAS if key in areas}
                 args.out.write_text(json.dumps(dict(areas=kept), indent=1) + '\n')
     return int(failed)

@@ -4,6 +4,7 @@ import copy
 
 import pytest
 import torch
+import torch.distributed as dist
 import torch.nn.functional as F
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -14,8 +15,10 @@ from torch import nn
 
 from tests.lines import needs_compiler, needs_half_on_cpu
 from tresnet_mm.models.layers import InPlaceABN
+from tresnet_mm.models.layers.inplace_abn import _statistics_of_group
 
 ACTIVATIONS = [('leaky_relu', 0.01), ('leaky_relu', 0.001), ('elu', 1.0), ('identity', 1.0)]
+GLOO = dist.is_available() and dist.is_gloo_available()
 FORMATS = [torch.contiguous_format, torch.channels_last]
 
 
@@ -311,3 +314,45 @@ def test_the_compiled_backend_takes_gradients_of_any_layout(memory_format):
         # A sliced gradient, as one that comes from a layer with padding.
         module(leaf * 1).backward(grad)
     torch.testing.assert_close(found.grad, expected.grad, atol=1e-5, rtol=1e-4)
+
+
+@pytest.fixture
+def group(tmp_path):
+    """A group of this process alone."""
+    dist.init_process_group('gloo', f'file://{tmp_path}/store', rank=0, world_size=1)
+    yield dist.group.WORLD
+    dist.destroy_process_group()
+
+
+@pytest.mark.skipif(not GLOO, reason='needs a torch with gloo')
+@pytest.mark.parametrize(('activation', 'param'), ACTIVATIONS)
+def test_a_group_of_one_process_changes_nothing(activation, param, group, monkeypatch):
+    layer = make_layer(activation=activation, activation_param=param, momentum=0.3)
+    alone = copy.deepcopy(layer)
+    monkeypatch.setattr(layer, '_group', lambda: group)
+    x = torch.randn(4, 8, 7, 5) * 2 + 1
+    found, expected = (gradients(
+        lambda x, w, b, module=module: torch.func.functional_call(
+            module, dict(weight=w, bias=b), x), x, layer.weight, layer.bias)
+        for module in (layer, alone))
+    torch.testing.assert_close(found, expected, rtol=1e-4, atol=1e-5)
+    torch.testing.assert_close(layer.running_mean, alone.running_mean)
+    torch.testing.assert_close(layer.running_var, alone.running_var)
+
+
+def test_statistics_of_a_group_are_those_of_all_values(monkeypatch):
+    own, other = torch.randn(2, 3, 4, 4) * 2 + 5, torch.randn(3, 3, 5, 2) - 1
+
+    def all_gather(gathered, local, group):
+        var, mean = torch.var_mean(other, [0, 2, 3], correction=0)
+        gathered[0].copy_(local)
+        gathered[1].copy_(torch.cat([mean, var, mean.new_tensor([30])]))
+
+    monkeypatch.setattr(dist, 'get_world_size', lambda group: 2)
+    monkeypatch.setattr(dist, 'all_gather', all_gather)
+    mean, var, count = _statistics_of_group(own, None)
+    together = torch.cat([values.transpose(0, 1).flatten(1) for values in (own, other)], 1)
+    expected_var, expected_mean = torch.var_mean(together, 1, correction=0)
+    assert count == together.shape[1] == 62
+    torch.testing.assert_close(mean, expected_mean)
+    torch.testing.assert_close(var, expected_var)
