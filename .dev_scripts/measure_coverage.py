@@ -3,7 +3,8 @@
     python .dev_scripts/measure_coverage.py docs/coverage.json [FOLDER_OR_FILE_OF_TESTS ...]
 
 The tests run piece by piece, each as a process; what they start is measured along. A piece that
-fails stops nothing, and is named in the result.
+fails stops nothing, and is named in the result. Of pieces that mirror folders of the package, as
+tests/datasets does, the result is about these folders alone.
 """
 from __future__ import annotations
 
@@ -22,6 +23,12 @@ def pieces() -> list[str]:
     """The folders of tests and the files beside them."""
     return sorted(str(path.relative_to(ROOT)) for path in (ROOT / 'tests').iterdir()
                   if path.name.startswith('test_') or any(path.glob('**/test_*.py')))
+
+
+def rooms(tests: list[str]) -> list[str]:
+    """The folders of the package that some tests are of; all of it where one has no such folder."""
+    folders = [test.replace('tests', 'tresnet_mm', 1).rstrip('/') for test in tests]
+    return folders if all((ROOT / folder).is_dir() for folder in folders) else ['tresnet_mm']
 
 
 def coverage(*arguments: str, check: bool = True) -> int:
@@ -49,6 +56,17 @@ def summary(report: dict, tests: list[str], failed: list[str]) -> dict:
         files={name: one for name, one in files.items() if one['percent'] < 100})
 
 
+def keep(out: Path, tests: list[str], failed: list[str]) -> None:
+    """Combine what the pieces left behind, and write the summary."""
+    coverage('combine')
+    report = ROOT / '.coverage.json'
+    include = ','.join(f'{room}/*' for room in rooms(tests))
+    coverage('json', '-q', f'--include={include}', '-o', str(report))
+    out.write_text(json.dumps(summary(json.loads(report.read_text()), tests, failed), indent=1)
+                   + '\n')
+    report.unlink()
+
+
 def main() -> int:
     """Measure; returns 1 if a piece failed."""
     out, tests = Path(sys.argv[1]), sys.argv[2:] or pieces()
@@ -59,12 +77,7 @@ def main() -> int:
                           check=False)
         if status not in (0, 5):  # 5: there are none for this machine
             failed.append(piece)
-    coverage('combine')
-    report = ROOT / '.coverage.json'
-    coverage('json', '-q', '-o', str(report))
-    out.write_text(json.dumps(summary(json.loads(report.read_text()), tests, failed), indent=1)
-                   + '\n')
-    report.unlink()
+    keep(out, tests, failed)
     return int(bool(failed))
 
 
