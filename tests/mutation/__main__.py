@@ -46,17 +46,22 @@ def run_area(area: Area, sample: int, seed: int) -> dict:
 
 
 def run_again(area: Area, kept: dict) -> dict:
-    """Run the tests of an area against the mutants that survived the last time, and no others."""
+    """Run the tests of an area against the mutants that survived the last time, and no others.
+
+    Raises:
+        RuntimeError: The tests fail as they are, or a module has changed since.
+    """
     patience = 0.
     for name, module in kept['modules'].items():
         file, last = ROOT / name, module['survivors']
-        wanted = {(left['was'], left['now']) for left in last}
-        again = [mutant for mutant in mutants(file.read_text())
-                 if (mutant.was, mutant.now) in wanted]
+        wanted = {(left['line'], left['was'], left['now']) for left in last}
+        again = [mutant for mutant in mutants(file.read_text()) if mutant[:3] in wanted]
+        if len(again) < len(last):
+            raise RuntimeError(f'{name} is another than it was: run it without --again')
         if again:
             patience = patience or patience_of(area, file)
             module['survivors'] = survivors(file, again, area, patience)
-            module['killed'] = max(0, module['tried'] - len(module['survivors']))
+            module['killed'] = module['tried'] - len(module['survivors'])
     return with_shares(kept)
 
 
