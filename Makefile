@@ -14,13 +14,15 @@ TESTS ?=
 # One worker a core with one thread each: the suite is many small computations.
 WORKERS ?= logical
 
-.PHONY: help env env-demo demo demo-multilabel test docs packages fuzz soak coverage mutation test-strict lint audit licences clean
+.PHONY: help env env-demo demo demo-multilabel test reliability docs packages fuzz soak coverage \
+	mutation test-strict lint audit licences clean
 
 help:
 	@echo 'make demo             train and evaluate a detector on synthetic images, with pictures'
 	@echo 'make demo ARCH=m      the same with the full-size backbone'
 	@echo 'make demo-multilabel  the same for image labels'
 	@echo 'make test             the test suite'
+	@echo 'make reliability      kills and breaks runs, and writes docs/reliability.md from what becomes of them'
 	@echo 'make docs             the pages of docs/ as a site in site/, warnings as errors'
 	@echo 'make packages         builds sdist and wheel, and uses them in empty environments'
 	@echo 'make fuzz             CASES=100000 mutated files against the readers'
@@ -51,6 +53,12 @@ demo-multilabel: env-demo
 test: env
 	OMP_NUM_THREADS=1 OMP_WAIT_POLICY=PASSIVE $(BIN)/python -m pytest -n $(WORKERS) --maxprocesses 8 \
 		--dist worksteal $(PYTEST)
+
+# The long tests too, which `make test` leaves out.
+reliability: env
+	OMP_NUM_THREADS=1 OMP_WAIT_POLICY=PASSIVE $(BIN)/python -m pytest -n $(WORKERS) --maxprocesses 8 \
+		--dist worksteal -p tests.reliability -m reliability \
+		--reliability-page docs/reliability.md $(PYTEST)
 
 docs: env
 	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict

@@ -124,6 +124,7 @@ def build(venv: Path, demo: bool = False) -> None:
         install(venv, step, constraints)
     if not demo:
         install_abn(venv, constraints)
+        install_triton(venv, constraints)
         for name, module in stack().libraries:
             install(venv, Step(module, pinned(name), f'import {module}'), constraints)
     pip(venv, 'tresnet_mm', 'install', '--no-build-isolation', '-c', constraints,
@@ -260,15 +261,38 @@ def install_torch(venv: Path) -> None:
 
 
 def write_constraints(venv: Path) -> Path:
-    """Writes the constraints with the torch that is installed, so that nothing replaces it."""
+    """Writes the constraints with the torch that is installed, so that nothing replaces it.
+
+    And with the triton that it wants for itself, if it is one for a GPU.
+    """
     # Not torch.__version__: PyPI's 2.1.2 says 2.1.2+cu121 there, and pip finds no such version.
-    code = 'from importlib.metadata import version; print(version("torch"))'
-    version = run_python(venv, code).stdout.strip()
-    text = re.sub(r'(?m)^torch==.*$', f'torch=={version}', (ROOT / stack().constraints).read_text())
+    code = (
+        'from importlib.metadata import distributions; '
+        'print(*(f"{d.name}=={d.version}" for d in distributions() if d.name in '
+        '("torch", "triton")))'
+    )
+    text = (ROOT / stack().constraints).read_text()
+    for found in run_python(venv, code).stdout.split():
+        name = found.partition('==')[0]
+        text = re.sub(rf'(?m)^{name}==.*$', found, text)
+        print(found.replace('==', ' '), flush=True)
     file = venv / 'constraints.txt'
     file.write_text(text)
-    print(f'torch {version}', flush=True)
     return file
+
+
+def install_triton(venv: Path, constraints: Path) -> None:
+    """Installs triton, whose interpreter runs its kernels' tests, unless torch came with its own.
+
+    There is none for all systems: without it those tests are skipped.
+    """
+    if stack() is not STACKS['onedl'] or works(venv, 'import triton'):
+        return
+    try:
+        step = Step('triton', pinned('triton'), 'import triton', ('--no-deps',))
+        install(venv, step, constraints)
+    except SetupError as error:
+        print(f'triton is left out, and the tests of it are skipped: {error}', flush=True)
 
 
 def install(venv: Path, step: Step, constraints: Path) -> None:

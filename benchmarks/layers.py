@@ -58,15 +58,18 @@ class PlainBlur(nn.Module):
         return nn.functional.conv2d(self.pad(x), self.kernel, stride=2, groups=x.shape[1])
 
 
-def norm_layers(channels: int) -> dict[str, nn.Module]:
+def norm_layers(channels: int, device: str = 'cpu') -> dict[str, nn.Module]:
     """The contenders for norm and activation; the first is the reference of the ratios."""
+    kwargs = dict(activation='leaky_relu', activation_param=SLOPE)
     layers = {'batch norm + leaky ReLU': PlainABN(channels),
-              'InPlaceABN': InPlaceABN(channels, activation='leaky_relu', activation_param=SLOPE)}
+              'InPlaceABN': InPlaceABN(channels, **kwargs)}
+    if device.startswith('cuda'):
+        layers['InPlaceABN, triton'] = InPlaceABN(channels, backend='triton', **kwargs)
     try:
         from inplace_abn import InPlaceABN as Compiled
     except ImportError:
         return layers
-    layers['inplace-abn'] = Compiled(channels, activation='leaky_relu', activation_param=SLOPE)
+    layers['inplace-abn'] = Compiled(channels, **kwargs)
     return layers
 
 
@@ -174,7 +177,8 @@ def run(args: argparse.Namespace) -> list[dict[str, Any]]:
     rows = []
     for shape in SHAPES[1:2] if args.quick else SHAPES:
         for memory_format in formats:
-            rows += measure(norm_layers(shape[1]), shape, memory_format, args, gradient_error)
+            rows += measure(norm_layers(shape[1], str(args.device)), shape, memory_format, args,
+                            gradient_error)
             rows += measure(blur_layers(shape[1]), shape, memory_format, args)
     for c, o, kernel, side in CONVOLUTIONS[1:2] if args.quick else CONVOLUTIONS:
         for memory_format in formats:

@@ -6,12 +6,23 @@ from pathlib import Path
 import pytest
 from mmengine.utils import get_installed_path
 
-from tresnet_mm._compat import COMPILES, TORCH
+from tresnet_mm._compat import COMPILES, TORCH, check_triton
+
+
+def _has_triton() -> bool:
+    try:
+        check_triton()
+    except ImportError:
+        return False
+    return True
+
 
 needs_compiler = pytest.mark.skipif(
     not COMPILES, reason='needs torch>=2.4: torch.compile through autograd functions')
 needs_half_on_cpu = pytest.mark.skipif(
     TORCH < (2, 4), reason='needs torch>=2.4: operations of the CPU in half precision')
+needs_triton = pytest.mark.skipif(
+    not _has_triton(), reason='needs triton>=3.3, as it comes with torch>=2.7')
 
 
 def needs_config(name: str) -> pytest.MarkDecorator:

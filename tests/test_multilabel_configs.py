@@ -15,7 +15,7 @@ from tresnet_mm.checkpoint import hub
 CONFIGS = Path(__file__).resolve().parent.parent / 'configs'
 PUBLISHED = sorted(
     path.stem for path in CONFIGS.glob('multilabel_*.py') if 'shapes' not in path.stem)
-CLASSES = dict(CocoMultiLabel=80, VOCMultiLabel=20)
+CLASSES = dict(CocoMultiLabel=80, NUSWIDE=81, OpenImages=9605, VOCMultiLabel=20)
 
 
 def load(name: str) -> Config:

@@ -233,12 +233,12 @@ def test_torch_that_is_there_is_kept(
 
 
 def test_constraints_keep_the_installed_torch(setup_env, tmp_path, monkeypatch, repo_root):
-    found = subprocess.CompletedProcess([], 0, stdout='2.8.0+cu126\n')
+    found = subprocess.CompletedProcess([], 0, stdout='torch==2.8.0+cu126 triton==3.4.0\n')
     monkeypatch.setattr(setup_env, 'run_python', lambda venv, code: found)
     written = setup_env.write_constraints(tmp_path).read_text().splitlines()
     original = (repo_root / 'constraints.txt').read_text().splitlines()
     changed = [(a, b) for a, b in zip(original, written, strict=True) if a != b]
-    assert changed == [('torch==2.13.0', 'torch==2.8.0+cu126')]
+    assert changed == [('torch==2.13.0', 'torch==2.8.0+cu126'), ('triton==3.7.1', 'triton==3.4.0')]
 
 
 def test_every_pinned_name_is_in_the_constraints(setup_env):
@@ -290,6 +290,27 @@ def test_inplace_abn_that_will_not_build_is_left_out(
     setup_env.install_abn(tmp_path, tmp_path / 'c')
     assert calls[-1] == ('uninstall', '--yes', 'inplace-abn')
     assert 'left out, and the tests of it are skipped' in capsys.readouterr().out
+
+
+@pytest.mark.parametrize(('stack', 'there', 'expected'), [
+    ('onedl', [False, False, True], 1), ('onedl', [True], 0), ('openmmlab', [], 0)])  # fmt: skip
+def test_triton_is_installed_where_torch_brought_none(
+    stack, there, expected, setup_env, pip_calls, tmp_path, monkeypatch
+):
+    monkeypatch.setenv('STACK', stack)
+    calls = pip_calls(*there)
+    setup_env.install_triton(tmp_path, tmp_path / 'c')
+    assert len(calls) == expected
+    assert all('triton==3.7.1' in call and '--no-deps' in call for call in calls)
+
+
+def test_triton_that_cannot_be_installed_is_left_out(
+    setup_env, pip_calls, tmp_path, monkeypatch, capsys
+):
+    monkeypatch.setenv('STACK', 'onedl')
+    pip_calls(*[False] * 5)
+    setup_env.install_triton(tmp_path, tmp_path / 'c')
+    assert 'triton is left out' in capsys.readouterr().out
 
 
 def fake_pip(venv: Path, stub, body: str) -> None:

@@ -104,6 +104,9 @@ def write_first_images(source: Path, target: Path, count: int) -> Path:
     return target
 
 
+@pytest.mark.reliability(
+    done='a detector trained by two processes, and tested by two and by one on 5 images',
+    happens='the same boxes and the same COCO measures')
 @pytest.mark.slow
 def test_two_processes_train_and_measure_what_one_measures(coco_tiny, tmp_path, monkeypatch):
     """RetinaNet by the shell scripts, on gloo; 5 images, so that one of the processes is padded."""
@@ -315,6 +318,18 @@ def test_tta_without_a_pipeline_of_its_own_mirrors(coco_tiny, tmp_path, monkeypa
     test.set_tta(cfg)
     assert [step['type'] for step in cfg.test_dataloader.dataset.pipeline][-1] == 'TestTimeAug'
     assert cfg.model.type == 'DetTTAModel'
+
+
+@pytest.mark.parametrize('name', [
+    'imagenet_tresnet_m', 'cifar10_tresnet_m', 'flowers102_tresnet_m', 'multilabel_tresnet_m_224'])
+def test_tta_of_labels_is_of_the_images_as_they_are_tested(name):
+    cfg = Config.fromfile(ROOT / f'configs/{name}.py')
+    cfg.pop('tta_pipeline', None), cfg.pop('tta_model', None)
+    *steps, pack = cfg.test_dataloader.dataset.pipeline
+    test.set_tta(cfg)
+    assert cfg.test_dataloader.dataset.pipeline == [*steps, dict(type='TestTimeAug', transforms=[
+        [dict(type='RandomFlip', prob=1.0), dict(type='RandomFlip', prob=0.0)], [pack]])]
+    assert (cfg.model.type, cfg.model.module.type) == ('MultiLabelTTAModel', 'MultiLabelClassifier')
 
 
 @pytest.mark.parametrize('command', [image_demo, predict])

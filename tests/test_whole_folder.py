@@ -26,6 +26,9 @@ def test_an_empty_folder_is_replaced(tmp_path):
     assert os.listdir(tmp_path / 'out') == ['file']
 
 
+@pytest.mark.reliability(
+    done='a command fails while it writes a folder',
+    happens='nothing is left of the folder')
 @pytest.mark.parametrize('error', [ValueError, KeyboardInterrupt, OSError])
 def test_an_error_leaves_nothing(error, tmp_path):
     with pytest.raises(error), whole_folder(tmp_path / 'out') as part:
@@ -44,6 +47,9 @@ def test_what_is_there_is_refused_and_kept(tmp_path):
     assert (tmp_path / 'out/mine').read_text() == (tmp_path / 'file').read_text() == 'mine'
 
 
+@pytest.mark.reliability(
+    done='`kill -9` while a folder is written',
+    happens='the folder is not there under its name, and the next attempt replaces the rest')
 @pytest.mark.skipif(os.name != 'posix', reason='kills its own process')
 def test_what_a_killed_process_left_is_replaced(tmp_path):
     code = (f'import os\nfrom tresnet_mm.whole_folder import whole_folder\n'

@@ -34,6 +34,25 @@ ONNX_OPSET = 18 if TORCH >= (2, 4) else 17
 COMPILES = TORCH >= (2, 4)
 
 
+def check_triton() -> None:
+    """See that triton is there and speaks the language of this package's kernels.
+
+    That is from 3.3 on, the version beside torch 2.7; the interpreters of older ones (seen: 3.0 and
+    3.1) run the kernels and give wrong numbers.
+
+    Raises:
+        ImportError: It is missing, or older.
+    """
+    try:
+        import triton
+    except ImportError as error:
+        raise ImportError("backend='triton' needs triton, which comes with PyTorch for CUDA: "
+                          "pip install 'triton>=3.3'") from error
+    if Version(triton.__version__).release[:2] < (3, 3):
+        raise ImportError(f"backend='triton' needs triton>=3.3, found {triton.__version__}: it "
+                          'comes with torch>=2.7')
+
+
 def in_cpu_autocast() -> bool:
     """Whether the operations of the CPU are under autocast."""
     if TORCH >= (2, 4):

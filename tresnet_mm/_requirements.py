@@ -78,6 +78,7 @@ DEPENDENCIES = (
 OPTIONAL = (
     Dependency('inplace_abn', 'inplace-abn', 'inplace_abn', "InPlaceABN(backend='inplace_abn')",
                '1.1.0'),
+    Dependency('triton', 'triton', 'triton', "InPlaceABN(backend='triton')", '3.3'),
     Dependency('faster_coco_eval', 'faster-coco-eval', 'eval', 'FasterCocoMetric'),
     Dependency('sklearn', 'scikit-learn', 'eval', 'the oracle of the average precision'),
     Dependency('onnx', 'onnx', 'onnx', 'tresnet-mm export'),

@@ -1,11 +1,12 @@
 """Decision thresholds as values and as files; heads and metrics share them."""
 
-import json
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+
+from .class_values import read_class_values, save_class_values
 
 #: One probability for all classes, one per class, or a file of `save_thresholds`.
 Thresholds = float | Sequence[float] | np.ndarray | str | Path
@@ -58,7 +59,7 @@ def load_thresholds(thresholds: Thresholds, num_classes: int,
     if not isinstance(thresholds, (str, Path)):
         return check_thresholds(thresholds, num_classes)
     source = repr(str(thresholds))
-    names, values = _read(Path(thresholds))
+    names, values = read_class_values(thresholds, 'thresholds')
     if classes is not None:
         by_name = dict(zip(names, values, strict=True))
         missing = [name for name in classes if name not in by_name]
@@ -71,20 +72,4 @@ def load_thresholds(thresholds: Thresholds, num_classes: int,
 def save_thresholds(path: str | Path, thresholds: Sequence[float] | np.ndarray,
                     classes: Sequence[str], **extra: Any) -> None:
     """Write thresholds and class names, in this order, as JSON; ``extra`` is stored beside them."""
-    content = dict(classes=list(classes), thresholds=[float(t) for t in thresholds], **extra)
-    Path(path).write_text(json.dumps(content, indent=2) + '\n')
-
-
-def _read(path: Path) -> tuple[list[str], list[float]]:
-    """Class names and thresholds of a file."""
-    if not path.is_file():
-        raise FileNotFoundError(f'thresholds file {path} does not exist')
-    try:
-        content = json.loads(path.read_text())
-        names, values = list(content['classes']), list(content['thresholds'])
-    except (ValueError, TypeError, KeyError) as error:
-        raise ValueError(f'{path} is no file of thresholds: it must hold a JSON object with the '
-                         f'lists classes and thresholds ({error!r})') from error
-    if len(names) != len(values):
-        raise ValueError(f'{path} holds {len(values)} thresholds for {len(names)} classes')
-    return names, values
+    save_class_values(path, 'thresholds', thresholds, classes, **extra)

@@ -12,6 +12,9 @@ CASES = [case for table in TABLES
          for case in importlib.import_module(f'tests.bad_input.{table}').CASES]
 
 
+@pytest.mark.reliability(
+    done='bad annotations, tables, images, configs and checkpoints',
+    happens='each refused in one message, or handled as documented')
 @pytest.mark.parametrize('case', CASES, ids=[case.name for case in CASES])
 def test_case(case, tmp_path):
     assert judge(case, tmp_path) == ''

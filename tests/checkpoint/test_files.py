@@ -99,6 +99,9 @@ def test_no_checkpoint(ending, content, tmp_path):
         read_file(path)
 
 
+@pytest.mark.reliability(
+    done='a checkpoint is cut off',
+    happens='one error that names the file')
 @pytest.mark.parametrize('ending', ['pth', 'safetensors'])
 @pytest.mark.parametrize('legacy', [False, True])
 def test_truncated(ending, legacy, tmp_path):

@@ -64,6 +64,9 @@ def test_the_payloads_are_live(route, tmp_path):
     assert canary.exists()
 
 
+@pytest.mark.reliability(
+    done='checkpoints that would run code when they are read',
+    happens='refused; nothing runs')
 @pytest.mark.parametrize('where', ['zip', 'legacy', 'pickle', 'in front of an epoch file',
                                    'in front of a legacy file'])
 @pytest.mark.parametrize('route', hostile.ROUTES)
@@ -260,6 +263,9 @@ def start_of(path: Path, record: str) -> int:
     return header + 30 + sum(struct.unpack('<HH', lengths))
 
 
+@pytest.mark.reliability(
+    done='one byte of a checkpoint is changed',
+    happens='refused, with the part that is damaged')
 @pytest.mark.parametrize('record', ['/data/0', '/data.pkl'])
 def test_a_flipped_byte_is_found(record, epoch_file):
     data = bytearray(epoch_file.read_bytes())

@@ -51,18 +51,27 @@ def shared(tmp_path):
     return folder
 
 
+@pytest.mark.reliability(
+    done="two processes with different folders resume, the first one's file seen by both",
+    happens='both take what the first one finds')
 def test_all_take_what_the_first_one_finds(shared, tmp_path):
     (tmp_path / 'own').mkdir()
     for lines in ask([shared, tmp_path / 'own'], [2, 2], tmp_path):
         assert lines[-1] == f'agreed on {shared / "epoch_2.pth"}'
 
 
+@pytest.mark.reliability(
+    done='two processes would go on from different epochs',
+    happens='both end, naming where each stands')
 def test_processes_that_read_different_files_end(shared, tmp_path):
     for lines in ask([shared, shared], [2, 3], tmp_path):
         assert lines[-1].startswith('ValueError the processes would go on from different places '
                                     '(0: epoch 2, iteration 8, 1: epoch 3, iteration 8)')
 
 
+@pytest.mark.reliability(
+    done='a process does not see the checkpoint of the first one',
+    happens='both end, naming the file and the process')
 def test_a_process_that_does_not_see_the_file_ends_all(shared, tmp_path):
     """A relative work dir, of two machines whose disks differ."""
     here, there = tmp_path / 'here', tmp_path / 'there'

@@ -80,7 +80,28 @@ def test_nothing_is_left_of_an_older_calibration_or_of_training(folder):
     assert set(content) == {'meta', 'state_dict'}
 
 
+def test_one_temperature_and_classes_of_few_images(folder, capsys):
+    """The first class gets one positive, the second none."""
+    saved = dict(np.load(folder / 's.npz'))
+    targets = saved['targets'][:60].copy()
+    targets[:, 1], targets[1:, 0], targets[0, 0] = 0, 0, 1
+    np.savez(folder / 'few.npz', **{**saved, 'scores': saved['scores'][:60], 'targets': targets})
+    files = [str(folder / name) for name in ('model.py', 'model.pth')]
+    for scaling, few in dict(platt=True, temperature=True, shared=False).items():
+        main(['calibrate', *files, '-o', str(folder / 'f.pth'), '--scores', str(folder / 'few.npz'),
+              '--scaling', scaling])
+        said = capsys.readouterr().out
+        state = read_file(folder / 'f.pth')['state_dict']
+        scale = state['head.calibration.scale'].tolist()
+        assert (f'has the temperature of all classes, {1 / scale[0]:.4f}: only 1 known' in said
+                ) == few == (scale[0] != scale[2])
+        assert scale[0] == scale[1] and state['head.calibration.bias'][:2].tolist() == [0, 0]
+        assert 'no known positives: the threshold is 0.5' in said
+        assert f'{CLASSES[0]}: its threshold rests on 1 known positives' in said
+
+
 @pytest.mark.parametrize(('more', 'message'), [
+    (['--fewest', '0'], '--fewest should be at least 1, got 0'),
     (['--thresholds', 'precision=2'], "got 'precision=2'"),
     (['-o', 'x.txt'], '-o should name a .pth file'),
     (['--scaling', 'none', '--thresholds', 'none'], 'nothing to fit'),

@@ -61,6 +61,9 @@ def test_the_interface_to_a_host():
     assert launch.interface_to('127.0.0.1') == 'lo'
 
 
+@pytest.mark.reliability(
+    done="a machine whose own name is the loopback's address",
+    happens='gloo is told the interface by which the first machine is reached')
 @pytest.mark.parametrize('environment, named', [
     (dict(WORLD_SIZE='2', LOCAL_WORLD_SIZE='1', MASTER_ADDR='127.0.0.1'), 'lo'),
     (dict(WORLD_SIZE='2', LOCAL_WORLD_SIZE='2', MASTER_ADDR='127.0.0.1'), None),

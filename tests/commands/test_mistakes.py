@@ -6,6 +6,7 @@ from pathlib import Path
 import mmcv
 import numpy as np
 import pytest
+from mmengine.config import Config
 
 from tresnet_mm.commands import mistakes
 
@@ -108,6 +109,66 @@ def test_the_loss_is_the_configs_or_cross_entropy(root):
     q = np.array([0.1] + [0.95] * 5)
     assert asymmetric['4.png'] == pytest.approx(
         (-(1 - q) ** 4 * np.log(q)).sum(), abs=1e-3)
+
+
+def save_single(root: Path, **changes) -> Path:
+    scores = np.full((4, 6), 0.02, np.float32)
+    for image, (label, rest) in enumerate([(1, 0), (2, 1), (1, 3), (1, 0)]):
+        scores[image, label], scores[image, rest] = 0.6 + 0.1 * image, 0.3 - 0.1 * image
+    content = dict(scores=scores, targets=np.eye(6, dtype=np.int8)[[1, 1, 3, 1]],
+                   classes=np.array(CLASSES),
+                   images=np.array([str(root / f'val/{i}.png') for i in range(1, 5)]))
+    np.savez(root / 'single.npz', **{**content, **changes})
+    config = (root / 'config.py').read_text()
+    (root / 'config.py').write_text(config.replace('MultiLabelLinearHead', 'SingleLabelHead'))
+    return root / 'single.npz'
+
+
+def test_one_label_an_image(root, capsys):
+    out = run(root, save_single(root))
+    wrong = written(out, 'wrong')
+    assert wrong == [
+        dict(image='3.png', label='star', label_score=0.1, predicted='square',
+             predicted_score=0.8),
+        dict(image='2.png', label='square', label_score=0.2, predicted='triangle',
+             predicted_score=0.7)]
+    worst = written(out, 'highest_loss')
+    assert [(r['image'], r['predicted']) for r in worst] == [
+        ('3.png', 'square'), ('2.png', 'triangle'), ('1.png', 'square'), ('4.png', 'square')]
+    assert worst[0]['loss'] == pytest.approx(-np.log(0.1), abs=1e-3)
+    assert [(r['image'], r['likely']) for r in written(out, 'doubtful')] == [('3.png', 'square')]
+    assert sorted(file.name for file in out.glob('*.png')) == [
+        'confusion.png', 'doubtful.png', 'highest_loss.png', 'wrong.png']
+
+
+def test_images_that_come_with_their_data_set(root):
+    """CIFAR's have no files: each picture is the record's, in RGB."""
+    images = np.random.default_rng(0).integers(0, 256, (4, 3, 32, 32), np.uint8)
+    (root / 'batches.meta.txt').write_text('\n'.join(CLASSES))
+    (root / 'test_batch.bin').write_bytes(b''.join(
+        bytes([label]) + image.tobytes()
+        for label, image in zip((1, 1, 3, 1), images, strict=True)))
+    names = [f'test_batch.bin:{i}' for i in range(4)]
+    file = save_single(root, images=np.array(names))
+    (root / 'config.py').write_text((root / 'config.py').read_text() + f"""
+test_dataloader = dict(dataset=dict(
+    type='CIFAR10', data_root=r'{root}', train=False, test_mode=True, pipeline=[]))""")
+    assert [r['image'] for r in written(run(root, file), 'wrong')] == names[2:0:-1]
+    read = mistakes.image_reader(Config.fromfile(root / 'config.py'))
+    for name, image in zip(names, images, strict=True):
+        np.testing.assert_array_equal(read(name), image.transpose(1, 2, 0))
+    with pytest.raises(ValueError, match='test_batch.bin:9 is no image of the CIFAR10'):
+        read('test_batch.bin:9')
+
+
+@pytest.mark.parametrize('changes, options, message', [
+    (dict(targets=np.ones((4, 6), np.int8)), (), '1.png has 6 labels, and the model'),
+    ({}, ('--thresholds', '0.4'), '--thresholds 0.4: the model of'),
+])
+def test_what_is_not_for_one_label_is_refused(changes, options, message, root, capsys):
+    with pytest.raises(SystemExit):
+        run(root, save_single(root, **changes), *options)
+    assert message in capsys.readouterr().err
 
 
 @pytest.mark.parametrize('name, content, message', [

@@ -100,6 +100,9 @@ def test_an_interrupted_run_leaves_nothing(step, error, shapes, tmp_path, monkey
     assert os.listdir(tmp_path) == []
 
 
+@pytest.mark.reliability(
+    done='`kill -9` of `prepare-data`',
+    happens='no half data set; the next run cleans up')
 @pytest.mark.slow
 @pytest.mark.skipif(os.name != 'posix', reason='kills a process')
 def test_a_killed_run_leaves_no_out_and_the_next_one_cleans_up(shapes, tmp_path):
@@ -118,11 +121,11 @@ def test_a_killed_run_leaves_no_out_and_the_next_one_cleans_up(shapes, tmp_path)
     assert os.listdir(tmp_path) == ['out']
 
 
-def train_and_test(config, folder, *options):
+def train_and_test(config, folder, *options, test=()):
     work = ['--work-dir', str(folder), '--cfg-options', *SMALL, *options]
     environment = {**os.environ, 'PYTHONPATH': str(ROOT)}
     for command in ([sys.executable, 'tools/train.py', config],
-                    [sys.executable, 'tools/test.py', config, folder / 'epoch_1.pth']):
+                    [sys.executable, 'tools/test.py', config, folder / 'epoch_1.pth', *test]):
         done = subprocess.run([*map(str, command), *work], cwd=ROOT, env=environment, text=True,
                               capture_output=True)
         assert done.returncode == 0, done.stdout[-2000:] + done.stderr[-2000:]
@@ -137,7 +140,18 @@ KEYS = {'detection': ['coco/bbox_mAP'], 'multi-label': ['multi-label/mAP'],
 @pytest.mark.parametrize('task', TASKS)
 def test_what_was_written_trains_and_is_tested(task, shapes, tmp_path):
     config = prepare(shapes, tmp_path / 'out', '--task', task)
-    said = train_and_test(config, tmp_path / 'run')
+    views = ['--tta'] if task.endswith('label') else []  # validation has been without
+    said = train_and_test(config, tmp_path / 'run', test=views)
+    assert all(key in said for key in KEYS[task])
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize('task', ['both', 'single-label'])
+def test_the_full_network_trains_too(task, shapes, tmp_path):
+    main(['prepare-data', str(shapes), str(tmp_path / 'out'), '--arch', 'm', '--scratch',
+          '--task', task])
+    said = train_and_test(tmp_path / 'out/config.py', tmp_path / 'run',
+                          'train_dataloader.dataset.indices=4', 'train_dataloader.batch_size=2')
     assert all(key in said for key in KEYS[task])
 
 

@@ -56,6 +56,8 @@ MISTAKES = {
     'name of a checkpoint': (['convert', 'tresnet://k', 'out.pth'], 'unknown checkpoint'),
     'scores': (['thresholds', 'a.npz', 'out.json'], 'a.npz'),
     'no scores': (['thresholds', 'FILE', 'out.json'], ''),
+    'scores for priors': (['class-priors', 'a.npz', 'out.json'], 'a.npz'),
+    'no scores for priors': (['class-priors', 'FILE', 'out.json'], ''),
     'tool': (['mmdet-tool', 'analyse_logs'], "no analysis tool 'analyse_logs'; it has: analyze"),
     # a wrong count
     'checkpoint of others': (['export', CONFIGS['labels'], 'WEIGHTS'],

@@ -49,7 +49,7 @@ def loader(dataset, **kwargs):
     init_default_scope('mmdet')
     return Runner.build_dataloader(
         dict(dataset=dataset, batch_size=4, num_workers=0, sampler=dict(
-            type='ClassAwareSampler', **kwargs)), seed=7)
+            dict(type='ClassAwareSampler'), **kwargs)), seed=7)
 
 
 @pytest.mark.parametrize('which', ['dataset', 'boxes'])
@@ -62,6 +62,23 @@ def test_classes_are_drawn_equally_often(which, request):
     others = [i for i in indices if i != 3]
     assert len(set(others)) == len(others)
     assert max(others) < 30  # images of nothing are never drawn
+
+
+@pytest.mark.parametrize('which', ['dataset', 'boxes'])
+def test_images_without_labels_are_drawn_as_often_as_a_class(which, request):
+    """Asked for, they are one class more: a third of the draws, and both of them alike."""
+    indices = list(loader(request.getfixturevalue(which), type='BackgroundSampler').sampler)
+    assert len(indices) == len(LABELS)
+    thirds = (len(LABELS) // 3, len(LABELS) // 3 + 1)
+    assert indices.count(3) in (*thirds, thirds[1] + 1)  # once by the common class too
+    assert indices.count(30) + indices.count(31) in thirds
+    assert abs(indices.count(30) - indices.count(31)) <= 1
+
+
+def test_without_such_images_nothing_changes(tmp_path, dataset):
+    data = CustomMultiLabel('labels.csv', data_root=str(tmp_path), keep_empty=False,
+                            metainfo=dict(classes=CLASSES))
+    assert list(loader(data, type='BackgroundSampler').sampler) == list(loader(data).sampler)
 
 
 def test_processes_share_the_draws_of_one_epoch(dataset, monkeypatch):

@@ -155,6 +155,9 @@ def test_sample_of_a_data_set(tmp_path):
 
 # Harm.
 
+@pytest.mark.reliability(
+    done='an image of billions of pixels',
+    happens='refused by its header, before memory is taken')
 @pytest.mark.parametrize('loader', LOADERS)
 def test_huge_image_costs_no_memory(tmp_path, loader):
     (tmp_path / 'x.png').write_bytes(png_header(30_000, 30_000))
@@ -216,6 +219,9 @@ def test_length_that_a_png_claims_costs_no_memory(tmp_path, loader, length):
     assert resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before < 100 * 1024
 
 
+@pytest.mark.reliability(
+    done='an image file is cut off',
+    happens='an error that names the file, not half an image')
 @pytest.mark.parametrize('loader', LOADERS)
 @pytest.mark.parametrize('suffix', ['jpg', 'png', 'bmp', 'gif', 'tiff', 'webp'])
 @pytest.mark.parametrize('share', [.99, .7, .4])
@@ -257,6 +263,9 @@ def test_what_is_no_file(tmp_path, name, on_error):
             assert repr(name)[1:20].rstrip("'") in str(error.value)
 
 
+@pytest.mark.reliability(
+    done="images that cannot be opened, with `on_error='skip'`",
+    happens='training goes on without them')
 def test_training_skips_what_cannot_be_opened(tmp_path):
     """A pipe among the images neither hangs the loader nor ends the training."""
     os.mkfifo(tmp_path / 'pipe.png')
@@ -269,6 +278,9 @@ def test_training_skips_what_cannot_be_opened(tmp_path):
         assert dataset[0]['data_samples'].img_id == 'good.png'
 
 
+@pytest.mark.reliability(
+    done='a transform fails on an image',
+    happens='the error names the image')
 def test_error_of_any_transform_names_the_image(tmp_path):
     Image.new('RGB', (1, 2000)).save(tmp_path / 'thin.png')
     (tmp_path / 'a.csv').write_text('img_path,cat\nthin.png,1\n')

@@ -1,10 +1,15 @@
 """Single-label datasets, on files of the sets' own formats that the tests make."""
 
+import pickle
+from struct import pack as struct_of
+
 import numpy as np
 import pytest
 import torch
 from mmengine.registry import DATASETS, TRANSFORMS
 from PIL import Image
+
+import tresnet_mm  # noqa: F401  # registers them
 
 PACK = [dict(type='PackSingleLabelInputs')]
 
@@ -98,8 +103,89 @@ def test_cifar(tmp_path, kind, names, file, prefix):
     with pytest.raises(ValueError, match='image 0 has the label 2'):
         build(kind, data_root=str(tmp_path), train=False)
     (tmp_path / names).unlink()
-    with pytest.raises(FileNotFoundError, match='binary version'):
+    with pytest.raises(FileNotFoundError, match=f'neither {names} nor .*meta'):
         build(kind, data_root=str(tmp_path), train=False)
+
+
+def python2(value) -> bytes:
+    """A value as Python 2's cPickle writes it, in protocol 2 and without the frame."""
+    if isinstance(value, np.ndarray):
+        rows, columns = value.shape
+        kind = value.dtype.str[1:].encode()
+        return (b'cnumpy.core.multiarray\n_reconstruct\ncnumpy\nndarray\nK\x00\x85U\x01b\x87R('
+                + b'K\x01' + python2(rows) + python2(columns) + b'\x86cnumpy\ndtype\nU\x02' + kind
+                + b'K\x00K\x01\x87R(K\x03U\x01|NNNJ\xff\xff\xff\xffJ\xff\xff\xff\xffK\x00tb\x89'
+                + b'T' + struct_of('<i', value.nbytes) + value.tobytes() + b'tb')
+    if isinstance(value, str):
+        return b'U' + bytes([len(value)]) + value.encode('latin1')
+    if isinstance(value, int):
+        return b'J' + struct_of('<i', value)
+    if isinstance(value, list):
+        return b'](' + b''.join(map(python2, value)) + b'e'
+    return b'}(' + b''.join(python2(k) + python2(v) for k, v in value.items()) + b'u'
+
+
+def save_python2(path, value):
+    path.write_bytes(b'\x80\x02' + python2(value) + b'.')
+
+
+PYTHON_FORMS = {'CIFAR10': ('batches.meta', 'label_names', 'test_batch', 'labels'),
+                'CIFAR100': ('meta', 'fine_label_names', 'test', 'fine_labels')}
+
+
+def save_cifar_python(folder, kind, **changes):
+    meta, names_key, file, key = PYTHON_FORMS[kind]
+    images = np.random.default_rng(0).integers(0, 256, (2, 3, 32, 32), np.uint8)
+    save_python2(folder / meta, {names_key: ['apple', 'bear'], 'num_vis': 3072})
+    save_python2(folder / file, {
+        'batch_label': 'testing batch 1 of 1', 'data': images.reshape(2, -1), key: [1, 0],
+        'filenames': ['a.png', 'b\xe9r.png'], **changes})
+    return images, folder / file
+
+
+@pytest.mark.parametrize('kind', PYTHON_FORMS)
+def test_cifar_of_python(tmp_path, kind):
+    images, file = save_cifar_python(tmp_path, kind)
+    for _ in range(2):
+        dataset = build(kind, data_root=str(tmp_path), train=False, pipeline=PACK)
+        assert dataset.classes == ('apple', 'bear')
+        for i, label in enumerate((1, 0)):
+            assert dataset[i]['data_samples'].gt_label.tolist() == [label]
+            assert np.array_equal(dataset[i]['inputs'].numpy()[::-1], images[i])  # BGR
+        # the same, written again by Python 3, which read the texts as bytes
+        key = PYTHON_FORMS[kind][-1].encode()
+        file.write_bytes(pickle.dumps({b'data': images.reshape(2, -1), key: [1, 0]}))
+
+
+@pytest.mark.parametrize('changes, message', [
+    (dict(data=np.zeros((2, 3072), np.int8)), 'data is no uint8 array'),
+    (dict(data=np.zeros((2, 3000), np.uint8)), 'data is no uint8 array'),
+    (dict(labels=[1]), 'labels is no list of 2 classes'),
+    (dict(labels=[1, 'x']), 'labels is no list of 2 classes'),
+    (dict(labels=[1, 2]), 'image 1 has the label 2, but there are 2 classes'),
+])
+def test_cifar_of_python_that_is_wrong(tmp_path, changes, message):
+    save_cifar_python(tmp_path, 'CIFAR10', **changes)
+    with pytest.raises(ValueError, match=f'test_batch.*{message}'):
+        build('CIFAR10', data_root=str(tmp_path), train=False)
+
+
+@pytest.mark.parametrize('content, message', [
+    (b'\x80\x02cos\nsystem\nU\x05mkdir\x85R.', 'asks for os.system, which is no plain data'),
+    (b'cbuiltins\neval\nU\x031+1\x85R.', 'asks for builtins.eval'),
+    (b'\x80\x02}(', 'is damaged or no pickle'),
+    (b'no pickle', 'is damaged or no pickle'),
+    (b'\x80\x02].', 'holds a list, not a dict'),
+    (b'\x80\x02}U\x01aK\x01s.', "has no 'data', but a: it is another file"),
+])
+def test_cifar_of_python_runs_nothing(tmp_path, content, message):
+    _, file = save_cifar_python(tmp_path, 'CIFAR10')
+    file.write_bytes(content)
+    with pytest.raises(ValueError, match=f'test_batch.*{message}'):
+        build('CIFAR10', data_root=str(tmp_path), train=False)
+    file.unlink()
+    with pytest.raises(FileNotFoundError, match='test_batch'):
+        build('CIFAR10', data_root=str(tmp_path), train=False)
 
 
 @pytest.mark.parametrize('split, expected', [

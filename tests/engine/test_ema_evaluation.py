@@ -111,6 +111,9 @@ def test_both_are_evaluated_under_their_names(tmp_path):
     assert scalars['val/toy/near'].current() == recorder.metrics[-1]['toy/near']
 
 
+@pytest.mark.reliability(
+    done='the file of the best weights, plain or averaged, is evaluated',
+    happens='its score is the recorded one')
 @pytest.mark.parametrize('target, weights, epoch', [
     (8.2, 'plain', 2),  # plain weights: 4, 8, 12
     (6.0, 'ema', 3),  # averages: 1.6, 3.3, 5.8
@@ -133,6 +136,9 @@ def test_best_file_reproduces_its_score(tmp_path, target, weights, epoch):
     assert again.val()['toy/near'] == pytest.approx(record['score'])
 
 
+@pytest.mark.reliability(
+    done='a run is resumed after its best epoch',
+    happens='a worse epoch does not replace the best weights')
 def test_resume_keeps_the_best(tmp_path):
     """The best lies before the interruption: a worse one after it does not replace it."""
     make(tmp_path, epochs=2, target=8.0)[0].train()
@@ -172,6 +178,9 @@ def test_names():
     assert HOOKS.get('BestWeightsHook') is BestWeightsHook
 
 
+@pytest.mark.reliability(
+    done='the record of the best weights is damaged',
+    happens='a warning; the resumed run goes on')
 def test_a_damaged_record_and_left_files_do_not_stop_a_resumed_run(tmp_path, caplog):
     """What a kill leaves around the exchange of the best weights."""
     import logging

@@ -1,14 +1,21 @@
 """Losses and gradients that are not finite: the run stops before the step, or leaves it out."""
 
+from types import SimpleNamespace
+
 import pytest
 import torch
+from mmengine.optim import OptimWrapper
 
+from tests.models.readbacks import Readbacks
 from tresnet_mm.checkpoint.files import read_file
-from tresnet_mm.engine import NotFinite
+from tresnet_mm.engine import FiniteHook, NotFinite
 
 from .conftest import state
 
 
+@pytest.mark.reliability(
+    done='a loss is NaN',
+    happens='the run stops with the weights of before the step, saved')
 def test_the_run_stops_with_the_weights_of_before(train, tmp_path):
     with pytest.raises(NotFinite, match=r'iteration 5 \(epoch 2\): the loss is not finite: '
                        r'loss_bad is nan; images') as error:
@@ -25,6 +32,9 @@ def test_the_run_stops_with_the_weights_of_before(train, tmp_path):
     assert different == {'running_mean', 'running_var', 'num_batches_tracked'}
 
 
+@pytest.mark.reliability(
+    done='a loss is NaN, with `--not-finite skip`',
+    happens='the step is left out; weights, averages and running statistics stay as they were')
 def test_a_step_can_be_skipped(train):
     folder = train('skip', dict(type='RepeatableHook'), dict(type='FiniteHook', action='skip'),
                    model=dict(bad_iter=4), epochs=1)
@@ -35,6 +45,9 @@ def test_a_step_can_be_skipped(train):
     assert skipped['state_dict.norm.num_batches_tracked'] == 3
 
 
+@pytest.mark.reliability(
+    done='losses stay infinite, with `--not-finite skip`',
+    happens='after the limit in a row the run stops')
 def test_too_many_in_a_row_stop_the_run(train, monkeypatch):
     from .conftest import DropoutNet
     forward = DropoutNet.forward
@@ -49,6 +62,9 @@ def test_too_many_in_a_row_stop_the_run(train, monkeypatch):
         train('run', dict(type='FiniteHook', action='skip', limit=3))
 
 
+@pytest.mark.reliability(
+    done='a gradient is NaN and the loss is not',
+    happens='the run stops and names the parameters')
 def test_a_gradient_alone_is_seen_and_named(train, monkeypatch):
     from .conftest import DropoutNet
 
@@ -70,10 +86,26 @@ def test_a_gradient_alone_is_seen_and_named(train, monkeypatch):
         train('run', dict(type='FiniteHook'))
 
 
+def test_a_step_waits_once_for_the_device():
+    model = torch.nn.Sequential(torch.nn.Linear(2, 2), torch.nn.Linear(2, 2))
+    model.parse_losses = lambda losses: (sum(losses.values()), losses)
+    optimizer = torch.optim.SGD(model.parameters(), lr=0.1)
+    hook, runner = FiniteHook(), SimpleNamespace(
+        model=model, optim_wrapper=OptimWrapper(optimizer))
+    hook.before_train(runner)
+    with Readbacks('cpu') as reads:
+        hook.before_train_iter(runner, 0)
+        loss, _ = model.parse_losses(
+            dict(loss_a=model(torch.ones(1, 2)).sum(), loss_b=model(torch.ones(1, 2)).mean()))
+        loss.backward()
+        optimizer.step()
+        hook.after_train_iter(runner, 0)
+    assert len(reads.ours) == 1
+
+
 @pytest.mark.parametrize('settings, message', [
     (dict(action='pass'), "action must be one of .*'pass'"), (dict(limit=0), 'limit .*0')])
 def test_wrong_settings(settings, message):
-    from tresnet_mm.engine import FiniteHook
     with pytest.raises(ValueError, match=message):
         FiniteHook(**settings)
 

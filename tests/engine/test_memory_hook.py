@@ -37,6 +37,9 @@ def run(tmp_path, request):
     return build
 
 
+@pytest.mark.reliability(
+    done='memory runs out',
+    happens='one line names the batch size that fits')
 @pytest.mark.parametrize('batch_size, room, fitting, steps', [(8, 5, 4, 2), (8, 3, 2, 4)])
 def test_the_batch_that_fits_is_found_and_named(run, batch_size, room, fitting, steps):
     runner = run(room, batch_size)
@@ -49,6 +52,9 @@ def test_the_batch_that_fits_is_found_and_named(run, batch_size, room, fitting, 
             f'by optim_wrapper.accumulative_counts={steps}.') in str(error.value)
 
 
+@pytest.mark.reliability(
+    done='memory runs out with a single image',
+    happens='one line says that the size of the images has to go down')
 def test_where_one_image_is_too_much_its_size_has_to_go(run):
     runner = run(0, 4)
     with pytest.raises(ValueError, match='one does not fit either: lower the size of the images'), \

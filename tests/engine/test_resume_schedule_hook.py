@@ -64,6 +64,9 @@ def run(work_dir, epochs, schedule, resume=False, hook=None, lr=0.1, name='run')
     return watch.seen
 
 
+@pytest.mark.reliability(
+    done='a run is resumed with more epochs',
+    happens='its learning rates are those of a run that had them from the start')
 def test_the_config_holds_where_it_was_changed(tmp_path):
     whole = run(tmp_path / 'whole', 6, [dict(ONE_CYCLE[0], total_steps=6)], name='a')
     run(tmp_path / 'part', 2, ONE_CYCLE, name='b')
@@ -87,6 +90,9 @@ def test_another_kind_of_schedule(tmp_path):
     assert resumed == pytest.approx(np.array(whole[4:]))
 
 
+@pytest.mark.reliability(
+    done='a run is resumed with an unchanged schedule',
+    happens='its learning rates go on as if there had been no break')
 def test_an_unchanged_schedule_goes_on_as_it_was(tmp_path):
     whole = run(tmp_path / 'whole', 6, STEPS, name='j')
     run(tmp_path / 'part', 2, STEPS, name='k')

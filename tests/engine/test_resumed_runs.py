@@ -66,6 +66,10 @@ class Validations(Hook):
         self.seen.append((runner.epoch, metrics['mean']))
 
 
+@pytest.mark.reliability(
+    done='a run with dropout, augmentation and an average breaks off in iteration 1, 6, 10 or 11, '
+         'with 0 or 2 workers',
+    happens='resumed from the newest epoch, it ends in the same state, bit for bit')
 @pytest.mark.parametrize('workers, iteration', [(0, 1), (0, 6), (0, 11), (2, 10)])
 def test_a_killed_run_goes_on_as_if_nothing_had_been(train, workers, iteration):
     whole = train('whole', *SAFE, workers=workers)
@@ -94,6 +98,10 @@ def test_epochs_and_images_are_augmented_differently(train):
     assert len(seen) == len(set(seen)) == 16
 
 
+@pytest.mark.reliability(
+    done='SIGTERM or SIGINT in an iteration, the last of an epoch too',
+    happens='saved after the iteration; the resumed run makes exactly the iterations that were '
+            'left, to the same state')
 @pytest.mark.parametrize('iteration, number', [
     (3, signal.SIGTERM), (6, signal.SIGINT), (8, signal.SIGTERM)])
 def test_a_signal_saves_and_the_run_goes_on_within_its_epoch(train, number, iteration):
@@ -118,6 +126,9 @@ def test_a_signal_saves_and_the_run_goes_on_within_its_epoch(train, number, iter
     assert not stopped.exists()
 
 
+@pytest.mark.reliability(
+    done='SIGTERM during validation',
+    happens='the run ends; the resumed one validates first')
 def test_a_signal_in_validation_ends_the_run_and_it_is_validated_first(train):
     class SignalInValidation(Hook):
         def before_val_epoch(self, runner):
@@ -131,6 +142,9 @@ def test_a_signal_in_validation_ends_the_run_and_it_is_validated_first(train):
     assert [epoch for epoch, _ in validations.seen] == [2, 3, 4]
 
 
+@pytest.mark.reliability(
+    done='SIGINT twice',
+    happens='the second stops at once')
 def test_a_second_signal_is_not_held_up(train):
     class Twice(Hook):
         def before_train_iter(self, runner, batch_idx, data_batch=None):
@@ -144,6 +158,9 @@ def test_a_second_signal_is_not_held_up(train):
         train('run', *SAFE, extra=[Twice()])
 
 
+@pytest.mark.reliability(
+    done='SIGINT to a run that ignores it, as under nohup',
+    happens='the run goes on')
 def test_a_signal_that_is_ignored_stays_so(train):
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     assert (train('run', *SAFE, epochs=1, extra=[SignalAt(2, signal.SIGINT)])
@@ -158,6 +175,9 @@ def test_outside_the_main_thread_signals_are_left_alone(train):
     assert signal.getsignal(signal.SIGTERM) is before
 
 
+@pytest.mark.reliability(
+    done='a break during validation, of the last epoch too',
+    happens='the resumed run makes this validation up, with the scores of a whole run')
 @pytest.mark.parametrize('epoch', [2, 4])
 def test_a_validation_that_was_missed_is_made_up(train, epoch):
     complete = Validations()
@@ -169,6 +189,9 @@ def test_a_validation_that_was_missed_is_made_up(train, epoch):
     assert validations.seen == complete.seen[epoch - 1:]
 
 
+@pytest.mark.reliability(
+    done='a break within the epoch after a validation',
+    happens='the validation is not made twice')
 def test_a_validation_that_was_made_is_not_repeated(train):
     with pytest.raises(Break):
         train('broken', *SAFE, extra=[BreakAt(10)])
@@ -177,6 +200,9 @@ def test_a_validation_that_was_made_is_not_repeated(train):
     assert [epoch for epoch, _ in validations.seen] == [3, 4]
 
 
+@pytest.mark.reliability(
+    done='a checkpoint is saved with `max_keep_ckpts`',
+    happens='the old one goes when the new one is whole')
 @pytest.mark.parametrize('keep', [1, 2])
 def test_the_old_checkpoint_goes_after_the_new_one(train, keep, monkeypatch):
     from mmengine.runner import Runner
@@ -195,6 +221,9 @@ def test_the_old_checkpoint_goes_after_the_new_one(train, keep, monkeypatch):
     assert sorted(path.name for path in folder.glob('*.pth')) == names[-keep:]
 
 
+@pytest.mark.reliability(
+    done='a better checkpoint is saved by `save_best`',
+    happens='the former best goes when the new one is whole')
 @pytest.mark.parametrize('metrics', [['mean'], ['mean', 'other']])
 def test_the_best_checkpoint_goes_after_the_better_one(train, metrics, monkeypatch):
     from pathlib import Path
@@ -242,6 +271,10 @@ def damage(folder, name):
     path.write_bytes((folder / 'epoch_2.pth').read_bytes()[:2000])
 
 
+@pytest.mark.reliability(
+    done='the newest checkpoint is half a file, or `last_checkpoint` is empty, missing, behind, '
+         'or names none',
+    happens='`--resume` takes the newest that can be read')
 @pytest.mark.parametrize('left', ['half', 'empty', 'wrong name', 'no name', 'not yet'])
 def test_the_newest_whole_checkpoint_is_found(train, left):
     folder = train('run', *SAFE, epochs=2, keep=-1)
@@ -260,12 +293,18 @@ def test_the_newest_whole_checkpoint_is_found(train, left):
     assert newest_whole(folder) == folder / 'epoch_2.pth'
 
 
+@pytest.mark.reliability(
+    done='`--resume` where nothing was saved',
+    happens='a warning; the run starts anew, to the same state')
 def test_where_nothing_was_saved_a_run_starts_anew(train, tmp_path):
     assert newest_whole(tmp_path) is None
     resumed = train('run', *SAFE, resume=True)
     assert_same_state(train('whole', *SAFE) / 'epoch_4.pth', resumed / 'epoch_4.pth')
 
 
+@pytest.mark.reliability(
+    done='the disk is full while a file is replaced',
+    happens='an error that names the file; the old content is whole')
 def test_a_file_that_cannot_be_written_leaves_the_old_one(tmp_path, monkeypatch):
     from mmengine.runner import save_checkpoint
     path = tmp_path / 'a.pth'
@@ -287,6 +326,9 @@ def test_state_holds_all_that_decides(train):
             'optimizer.state.0.exp_avg'} <= set(names)
 
 
+@pytest.mark.reliability(
+    done='a run resumes from a file that the user named',
+    happens='that file is kept')
 def test_a_file_that_was_named_to_resume_from_is_not_removed(train):
     folder = train('run', *SAFE, epochs=2)
     named = folder / 'not_finite_epoch_2_iter_8.pth'
@@ -296,3 +338,21 @@ def test_a_file_that_was_named_to_resume_from_is_not_removed(train):
     (folder / 'last_checkpoint').write_text(str(kept))
     train('run', *SAFE, resume=True)
     assert kept.exists() and (folder / 'epoch_4.pth').exists()
+
+
+def test_a_checkpoint_of_a_stranger_removes_nothing_but_checkpoints_of_the_run(train):
+    folder = train('run', *SAFE, epochs=1)
+    victim = folder.parent / 'victim'
+    victim.mkdir()
+    (folder / 'epoch_0.pth').touch()
+    (folder / 'notes.txt').touch()
+
+    class Claim(Hook):  # as a file made by hand might
+
+        def after_load_checkpoint(self, runner, checkpoint):
+            checkpoint['message_hub']['runtime_info']['outdated_checkpoints'] = [
+                '../victim', str(victim), '..', 'notes.txt', 7, 'epoch_0.pth']
+
+    train('run', *SAFE, epochs=2, resume=True, extra=[Claim()])
+    assert victim.is_dir() and (folder / 'notes.txt').exists()
+    assert not (folder / 'epoch_0.pth').exists() and (folder / 'epoch_2.pth').exists()

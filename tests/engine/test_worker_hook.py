@@ -45,6 +45,9 @@ main()
 """
 
 
+@pytest.mark.reliability(
+    done="a loader's worker is killed: SIGKILL, SIGBUS, SIGABRT; training or validation",
+    happens='the run ends with one line that names the loader, the signal and the file being read')
 @pytest.mark.slow
 @pytest.mark.parametrize('part, hook, number, how, advice', [
     ('train', 'RepeatableHook', 9, '"Killed"', 'So ends a process for which there is no memory'),

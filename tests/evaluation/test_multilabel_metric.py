@@ -294,6 +294,18 @@ def test_dump_holds_scores_targets_and_names(tmp_path):
         DumpMultiLabelScores('scores.pkl')
 
 
+def test_dump_of_one_label_an_image(tmp_path):
+    scores = np.random.default_rng(0).dirichlet([1, 1, 1], 4).astype(np.float32)
+    samples = [dict(pred_scores=torch.tensor(row), gt_label=torch.tensor([label]), img_path=str(i))
+               for i, (row, label) in enumerate(zip(scores, (2, 0, 0, 1), strict=True))]
+    evaluate(DumpMultiLabelScores(str(tmp_path / 's.npz')), samples)
+    with np.load(tmp_path / 's.npz') as data:
+        np.testing.assert_array_equal(data['scores'], scores)
+        assert data['targets'].tolist() == [[0, 0, 1], [1, 0, 0], [1, 0, 0], [0, 1, 0]]
+    with pytest.raises(ValueError, match='0 has the label 3, and 3 pred_scores'):
+        DumpMultiLabelScores('s.npz').process({}, [dict(samples[0], gt_label=torch.tensor([3]))])
+
+
 WORKER = """
 import json, os, sys
 import numpy as np, torch
@@ -318,6 +330,9 @@ os._exit(0)  # taking a group of gloo down aborts at times
 """
 
 
+@pytest.mark.reliability(
+    done='multi-label measures over two processes, 11 images',
+    happens='those of one process; the repeated image does not count')
 @pytest.mark.parametrize('images', [11])  # odd: a sampler of two ranks repeats one image
 def test_two_processes_give_the_result_of_one(tmp_path, repo_root, images):
     scores, targets = random_set(images)

@@ -15,7 +15,7 @@ def sigmoid(logits):
 
 
 @pytest.mark.parametrize('temperature', [0.4, 1, 2.5])
-@pytest.mark.parametrize('kind', ['temperature', 'platt'])
+@pytest.mark.parametrize('kind', ['shared', 'temperature', 'platt'])
 def test_a_known_temperature_is_found_again(kind, temperature):
     scores = sigmoid(LOGITS * temperature)
     scaling = fit_scaling(scores, TARGETS, kind)
@@ -42,17 +42,55 @@ def test_platt_without_smoothing_is_logistic_regression():
         np.testing.assert_allclose(scaling.bias[c], found.intercept_[0], rtol=1e-4, atol=1e-5)
 
 
+def without_bias(scores, targets) -> float:
+    """The slope of a logistic regression through the origin, of scikit-learn."""
+    sklearn = pytest.importorskip('sklearn.linear_model')
+    found = sklearn.LogisticRegression(C=np.inf, tol=1e-10, max_iter=1000, fit_intercept=False).fit(
+        logits_of(scores)[:, None], targets)
+    return found.coef_[0, 0]
+
+
+def test_the_shared_temperature_is_of_all_known_targets_together():
+    scores, targets = sigmoid(LOGITS[:500] * [2, 3] + [1, 0]), TARGETS[:500].copy()
+    targets[::7, 0] = -1
+    scaling = fit_scaling(scores, targets, 'shared')
+    wanted = without_bias(scores[targets != -1], targets[targets != -1])
+    np.testing.assert_allclose([scaling.shared, *scaling.scale], wanted, rtol=1e-4)
+    assert scaling.bias.tolist() == [0, 0] and not scaling.left
+
+
 @pytest.mark.parametrize('kind', ['temperature', 'platt'])
-def test_classes_that_cannot_be_fitted_stay(kind):
-    scores = np.tile(sigmoid(LOGITS[:200, :1]), (1, 4))
-    targets = np.stack([np.zeros(200), np.ones(200), -np.ones(200), scores[:, 0] < 0.3], axis=1)
-    scaling = fit_scaling(scores, targets.astype(np.int8), kind)
-    assert [scaling.left[c] for c in range(3)] == [
-        'no known positives', 'no known negatives', 'no known positives']
-    assert scaling.scale[:3].tolist() == [1] * 3 and scaling.bias[:3].tolist() == [0] * 3
-    assert 3 in scaling.left or scaling.scale[3] > 0
-    if kind == 'platt':
-        assert 'do not rise' in scaling.left[3]
+def test_classes_that_have_no_fit_of_their_own_have_the_shared_one(kind):
+    """Of eight classes; the first two, alone, are fitted as if the others were not there."""
+    scores = np.tile(sigmoid(2 * LOGITS[:400]), (1, 4))
+    targets = np.tile(TARGETS[:400], (1, 4))
+    few = np.flatnonzero(targets[:, 2])[9:]  # nine positives are left
+    targets[few, 2] = 0
+    targets[:, 3], targets[:, 4], targets[:, 5] = 0, 1, -1
+    targets[:, 6] = scores[:, 6] > 0.3
+    targets[:, 7] = scores[:, 7] < 0.02
+    scaling = fit_scaling(scores, targets, kind)
+    assert {c: why.partition(' (')[0] for c, why in scaling.left.items()} == {
+        2: 'only 9 known positives', 3: 'no known positives', 4: 'no known negatives',
+        5: 'no known positives', 7: 'its scores do not rise with its targets', **(
+            {6: 'its scores separate its targets'} if 6 in scaling.left else {})}
+    known = targets != -1
+    assert scaling.shared == pytest.approx(without_bias(scores[known], targets[known]), rel=1e-4)
+    left = list(scaling.left)
+    np.testing.assert_allclose(scaling.scale[left], scaling.shared, rtol=1e-6)
+    assert not scaling.bias[left].any()
+    alone = fit_scaling(scores[:, :2], targets[:, :2], kind)
+    np.testing.assert_array_equal(scaling.scale[:2], alone.scale)
+    assert 2 not in fit_scaling(scores, targets, kind, fewest=9).left
+
+
+def test_where_nothing_can_be_fitted_all_stay():
+    scores = sigmoid(LOGITS[:50])
+    for kind in ('shared', 'temperature', 'platt'):
+        scaling = fit_scaling(scores, np.zeros((50, 2), np.int8), kind)
+        assert scaling.shared is None and scaling.left == dict.fromkeys(
+            (0, 1), 'no known positives')
+        np.testing.assert_array_equal([scaling.scale, scaling.bias], [[1, 1], [0, 0]])
 
 
 def test_saturated_scores_have_finite_logits():

@@ -97,6 +97,9 @@ def test_scores_do_not_depend_on_padding_of_the_head(model):
     assert seen[1] is None
 
 
+@pytest.mark.reliability(
+    done='one image of a batch brings NaN',
+    happens='that image is named')
 def test_the_image_that_brings_nan_into_a_batch_is_named(model):
     """In training the batch's statistics spread it over all images."""
     data = model.data_preprocessor(batch(*[(64, 64)] * 12))
@@ -140,3 +143,19 @@ def test_views_are_averaged():
         assert sample.pred_labels.tolist() == (mean > 0.5).nonzero().flatten().tolist()
         assert not torch.equal(a.pred_scores, b.pred_scores)
         torch.testing.assert_close(sample.gt_labels, a.gt_labels)
+
+
+def test_views_of_an_image_of_one_label_are_averaged():
+    model = MultiLabelClassifier(TINY, dict(type='SingleLabelHead', num_classes=3)).eval()
+    model.init_weights()
+    plain, other = batch((64, 64), (64, 64)), batch((64, 64), (64, 64))
+    other['inputs'] = [image.flip(-1) for image in other['inputs']]
+    singles = [model.test_step(copy.deepcopy(d)) for d in (plain, other)]
+    with torch.no_grad():
+        merged = MultiLabelTTAModel(module=model).test_step(
+            {key: [plain[key], other[key]] for key in plain})
+    for sample, a, b in zip(merged, *singles, strict=True):
+        mean = (a.pred_scores + b.pred_scores) / 2
+        torch.testing.assert_close(sample.pred_scores, mean)
+        assert sample.pred_label.tolist() == [int(mean.argmax())] and 'pred_labels' not in sample
+        assert not torch.equal(a.pred_scores, b.pred_scores)

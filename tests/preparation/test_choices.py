@@ -7,8 +7,8 @@ import pytest
 from tresnet_mm.preparation.choices import ARCHS, TASKS, choose
 from tresnet_mm.preparation.measures import Measures
 
-BLOOD = Measures(images=205, short_side=480, aspect=4 / 3, objects=2805, empty=0,
-                 small_object=0.17, large_object=0.5, most_objects=28, positives=0.84)
+BLOOD = Measures(images=205, short_side=480, aspect=4 / 3, usual_aspect=4 / 3, objects=2805,
+                 empty=0, small_object=0.17, large_object=0.5, most_objects=28, positives=0.84)
 
 
 def chosen(task='detection', arch='tiny', classes=('cell', 'plate'), **changes):
@@ -50,6 +50,15 @@ def test_an_epoch_has_twenty_steps_where_there_are_images_for_it(images, batch):
 def test_the_budget_is_of_images_not_of_epochs(task, arch):
     epochs = [chosen(task, arch, images=count).epochs.value for count in (20, 2000, 10**6)]
     assert epochs == sorted(epochs, reverse=True) and epochs[0] == 100 and epochs[-1] == 3
+
+
+def test_a_first_training_takes_a_quarter_of_an_hour_whatever_a_few_wide_images_say():
+    found = chosen(aspect=2.5)
+    shown = found.epochs.value * 205
+    assert found.epochs == chosen().epochs
+    assert abs(shown * 256 * 341 / 900_000 - 15 * 60) < 20  # seconds, at 900,000 pixels a second
+    assert '15 min' in found.epochs.why
+    assert chosen(usual_aspect=2).epochs.value < found.epochs.value
 
 
 @pytest.mark.parametrize('classes, flips', [

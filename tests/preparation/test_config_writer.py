@@ -63,6 +63,19 @@ def test_published_weights_are_the_base_s_and_scratch_has_none(tmp_path):
         assert scratch.backbone.init_cfg is None and scratch.backbone.frozen_stages == -1
 
 
+@pytest.mark.parametrize('arch', ARCHS)
+@pytest.mark.parametrize('task', ['multi-label', 'single-label'])
+def test_views_are_of_the_images_as_they_are_tested(task, arch, tmp_path):
+    """In size and labels; mirrored only where classes stay what they are."""
+    for classes, flips in ((('cell', 'plate'), [0.0, 1.0]), (('left hand', 'right hand'), [0.0])):
+        plan = dataclasses.replace(PLAN, task=task, arch=arch, classes=classes)
+        cfg = written(tmp_path, config_text(plan))
+        *steps, pack = cfg.test_dataloader.dataset.pipeline
+        assert cfg.tta_pipeline == [*steps, dict(type='TestTimeAug', transforms=[
+            [dict(type='RandomFlip', prob=prob) for prob in flips], [pack]])]
+        assert cfg.tta_model.type == 'MultiLabelTTAModel'
+
+
 def test_the_image_folder_may_move(tmp_path, monkeypatch):
     monkeypatch.setenv('IMAGE_ROOT', '/elsewhere')
     cfg = written(tmp_path, config_text(PLAN))

@@ -1,5 +1,6 @@
 """Every format is told apart, read, and refused by one clear message."""
 import json
+import shutil
 from pathlib import Path
 
 import pytest
@@ -218,6 +219,53 @@ def test_real_boxes_by_yolo(tmp_path):
         assert len(found.boxes) == len(image.boxes)
         for box, other in zip(image.boxes, found.boxes, strict=True):
             assert other == pytest.approx(box, abs=1e-4)
+
+
+@pytest.mark.parametrize('name, images, boxes', [('cards', 363, 670), ('bccd', 364, 4888)])
+def test_real_boxes_from_voc_to_coco_to_yolo_to_coco(tmp_path, name, images, boxes):
+    """The same boxes, classes and parts come out; images that are links stand for the real ones."""
+    if not (DATA / name).is_dir():
+        pytest.skip(f'{name} is not there')
+
+    def parts_of(data):
+        return {part: [i for i, image in enumerate(data.images) if image.part == part]
+                for part in dict.fromkeys(image.part for image in data.images)}
+
+    def boxes_of(folder):
+        found = {}
+        for file in sorted((folder / 'annotations').glob('*.json')):
+            content = json.loads(file.read_text())
+            names = {entry['id']: entry['name'] for entry in content['categories']}
+            files = {entry['id']: (file.stem, entry['width'], entry['height'], entry['file_name'])
+                     for entry in content['images']}
+            found |= {files[key]: [] for key in files}
+            for entry in content['annotations']:
+                found[files[entry['image_id']]].append((names[entry['category_id']],
+                                                        entry['iscrowd'], *entry['bbox']))
+        return found
+
+    voc = read_source(DATA / name)
+    coco = tmp_path / 'coco'
+    write_dataset(voc, parts_of(voc), coco)
+    for image in voc.images:
+        place = coco / image.name
+        place.parent.mkdir(parents=True, exist_ok=True)
+        shutil.copyfile(image.file, place)
+    read = read_source(coco, 'coco')
+    write_yolo(read, parts_of(read), tmp_path / 'yolo')
+    yolo = read_source(tmp_path / 'yolo')
+    write_dataset(yolo, parts_of(yolo), tmp_path / 'back')
+
+    first, last = boxes_of(coco), boxes_of(tmp_path / 'back')
+    assert len(first) == images and sum(map(len, first.values())) == boxes
+    assert len(last) == images
+    last = {Path(key[3]).stem: (key[:3], values) for key, values in last.items()}
+    for (part, width, height, file), values in first.items():
+        place, found = last[Path(file.replace('/', '__')).stem]
+        assert place == (part, width, height)
+        assert [value[:2] for value in found] == [value[:2] for value in values]
+        for value, other in zip(values, found, strict=True):
+            assert other[2:] == pytest.approx(value[2:], abs=1e-4)
 
 
 def test_real_coco():

@@ -66,6 +66,10 @@ def whole(repo_root, shapes, tmp_path_factory):
     return weights(folder)
 
 
+@pytest.mark.reliability(
+    done='`kill -9` in epoch 2; the file that `last_checkpoint` names is gone',
+    happens='`--resume` goes on from epoch 1; final weights are those of a run without a break, '
+            'bit for bit')
 def test_killed(repo_root, shapes, whole, tmp_path):
     process = start(repo_root, shapes, tmp_path)
     wait_for(process, '[2][3/8]')
@@ -78,6 +82,10 @@ def test_killed(repo_root, shapes, whole, tmp_path):
     assert_same(weights(tmp_path), whole)
 
 
+@pytest.mark.reliability(
+    done='SIGTERM within an epoch',
+    happens='a checkpoint is saved, status 143; `--resume` goes on within the epoch to the same '
+            'weights, bit for bit')
 def test_stopped_by_a_signal(repo_root, shapes, whole, tmp_path):
     process = start(repo_root, shapes, tmp_path)
     wait_for(process, '[1][3/8]')
@@ -93,6 +101,10 @@ def test_stopped_by_a_signal(repo_root, shapes, whole, tmp_path):
     assert_same(weights(tmp_path), whole)
 
 
+@pytest.mark.reliability(
+    done='a learning rate at which the loss becomes infinite',
+    happens='the run stops before the step, names iteration and images, and saves its state; '
+            '`replay` comes to the same values')
 def test_stopped_by_a_loss_that_is_not_finite(repo_root, shapes, tmp_path):
     process = start(repo_root, shapes, tmp_path, options=['optim_wrapper.optimizer.lr=1e9'])
     output = process.communicate(timeout=300)[0]
@@ -112,6 +124,9 @@ def test_stopped_by_a_loss_that_is_not_finite(repo_root, shapes, tmp_path):
     assert said in again.stdout
 
 
+@pytest.mark.reliability(
+    done='no room for a checkpoint',
+    happens='one line names the file; nothing half-written is left')
 def test_no_room_for_a_checkpoint(repo_root, shapes, tmp_path):
     """A limit on the size of files, which is met in the first checkpoint."""
     import resource

@@ -75,12 +75,26 @@ def test_train_test_and_predict(tmp_path):
     assert result['single-label/top1'] > 80  # chance is 33
     assert result['single-label/top3'] == 100
 
+    command = ('-m', 'tresnet_mm', 'test', str(config), 'work/epoch_3.pth', '--work-dir', 'views')
+    run(*command, '--tta', '--out', 'views.npz', '--show-dir', 'drawn', cwd=tmp_path)
+    assert len(list((tmp_path / 'views').glob('*/drawn/*.png'))) == 48
+    run('-m', 'tresnet_mm', 'mistakes', str(config), 'views.npz', cwd=tmp_path)
+    assert (tmp_path / 'mistakes/confusion.png').is_file()
+
     run('-m', 'tresnet_mm', 'publish', 'work/epoch_3.pth', 'out', cwd=tmp_path)
     (published,) = tmp_path.glob('out*/*.safetensors')
     image = tmp_path / 'data/val/circle/0.png'
     answers = [predict(str(image))[0] for predict in (
         Inferencer(str(config), str(tmp_path / 'work/epoch_3.pth'), device='cpu'),
         Inferencer(str(published), device='cpu'))]
+    with np.load(tmp_path / 'views.npz') as views:
+        place = views['images'].tolist().index(str(image))
+        averaged, target = views['scores'][place], views['targets'][place]
+    mirrored = Inferencer(str(published), device='cpu')(
+        np.array(Image.open(image))[:, ::-1, ::-1].copy())[0]
+    np.testing.assert_allclose(averaged, [
+        (answers[1]['scores'][name] + mirrored['scores'][name]) / 2 for name in CLASSES], atol=1e-5)
+    assert target.tolist() == [1, 0, 0]
     for answer in answers:
         assert [label['label'] for label in answer['labels']] == ['circle']
         assert sum(answer['scores'].values()) == pytest.approx(1)

@@ -60,6 +60,19 @@ def test_the_heads_labels_count(drawn):
     assert drawn[0]['predicted'].tolist() == [False, False, False, True]
 
 
+def test_one_label_an_image(drawn):
+    shown = BaseDataElement(pred_scores=torch.tensor([0.4, 0.3, 0.2, 0.1]),
+                            pred_label=torch.tensor([0]), gt_label=torch.tensor([2]))
+    visualizer = make()
+    visualizer.add_datasample('a', IMAGE, shown)
+    visualizer.add_datasample('a', IMAGE, shown, draw_pred=False)
+    assert drawn[0]['predicted'].tolist() == [True, False, False, False]
+    assert drawn[0]['targets'].tolist() == drawn[1]['targets'].tolist() == [0, 0, 1, 0]
+    visualizer.dataset_meta = None
+    visualizer.add_datasample('a', IMAGE, shown)
+    assert list(drawn[2]['names']) == ['0', '1', '2', '3']
+
+
 def test_truth_and_predictions_can_be_left_out(drawn):
     visualizer = make()
     visualizer.add_datasample('a', IMAGE, sample(), draw_gt=False)

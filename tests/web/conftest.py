@@ -3,10 +3,12 @@
 from pathlib import Path
 
 import pytest
+import torch
 from mmengine.config import Config
+from mmengine.registry import MODELS
 from mmengine.runner import Runner
 
-from tests.inference.conftest import photos, trained  # noqa: F401
+from tests.inference.conftest import TINY, config, photos, spread_weights, trained  # noqa: F401
 from tresnet_mm.datasets.shapes import ShapesSpec, make_shapes
 from tresnet_mm.inference import Inferencer
 from tresnet_mm.web.web_model import WebModel
@@ -20,6 +22,24 @@ def models(trained) -> dict[str, WebModel]:  # noqa: F811
     """Kind of model -> model for the page."""
     return {kind: WebModel(kind, Inferencer(*map(str, files), 'cpu', show_progress=False),
                            MAX_PIXELS) for kind, files in trained.items()}
+
+
+@pytest.fixture(scope='session')
+def one_label(tmp_path_factory) -> WebModel:
+    """A model of seven classes, of which an image has one."""
+    folder = tmp_path_factory.mktemp('one_label')
+    cfg = config('classifier', type='MultiLabelClassifier', backbone=TINY,
+                 head=dict(type='SingleLabelHead', num_classes=7))
+    cfg.test_dataloader.dataset.metainfo.classes = tuple('abcdefg')
+    cfg.dump(folder / 'one.py')
+    torch.manual_seed(0)
+    model = MODELS.build(cfg.model)
+    model.init_weights()
+    spread_weights(model)
+    torch.nn.init.normal_(model.head.fc.weight, std=0.3)
+    torch.save(dict(state_dict=model.state_dict()), folder / 'one.pth')
+    return WebModel('one', Inferencer(str(folder / 'one.py'), str(folder / 'one.pth'), 'cpu',
+                                      show_progress=False), MAX_PIXELS)
 
 
 @pytest.fixture(scope='session')

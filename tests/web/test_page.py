@@ -119,6 +119,17 @@ def test_own_thresholds_of_a_model_are_the_choice_where_it_has_them(page, photos
         'nothing above the threshold']
 
 
+def test_a_model_of_one_label_has_no_thresholds(one_label, photos):
+    page = Page([one_label])
+    assert [update['visible'] for update in page.choose_model('one')] == [False, False, False]
+    shown = take(page, Session(), 'one', photos[:1])
+    found = rows(shown['results'])
+    assert len(found) == 6 and found[-1][1:] == ['all 2 others', 'image']
+    assert sum(float(row[0]) for row in found) == pytest.approx(1, abs=0.03)
+    assert rows(page.redraw(shown['session'], 0.3, 1., False)[1]) == found
+    assert shown['map_class']['visible'] and len(shown['map_class']['choices']) == 7
+
+
 def test_a_page_without_images(page, photos):
     shown = take(page, Session(), 'joint', photos[:1])
     empty = take(page, shown['session'], 'joint', [])

@@ -185,3 +185,23 @@ def test_the_models_own_thresholds(thresholds, common, models, photos, monkeypat
     scores = np.array(list(model.describe(finding, model.decision(0.))['scores'].values()))
     named = {label['label_id'] for label in model.describe(finding, model.decision(0.))['labels']}
     assert named == set(np.flatnonzero(scores > own).tolist())
+
+
+def test_a_model_of_one_label_tells_the_likeliest_classes(one_label, photos, monkeypatch):
+    """Whatever a threshold says; the rest is told as a sum, so that all is 1."""
+    assert one_label.one_label and one_label.has_labels and not one_label.has_boxes
+    finding = one_label.find(str(photos[0]), 'a.png')
+    drawn = []
+    monkeypatch.setattr(one_label.inferencer, 'visualize', lambda image, sample, decision: (
+        drawn.append(decision.labels(sample.pred_scores.numpy()).tolist())))
+    for labels_above in (None, 0., 1.):
+        decision = one_label.decision(0.3, labels_above)
+        found = one_label.describe(finding, decision)
+        scores = np.array(list(found['scores'].values()))
+        ranked = np.argsort(-scores)
+        assert [label['label_id'] for label in found['labels']] == ranked[:5].tolist()
+        count, rest = found['others']
+        assert count == 2 and rest == pytest.approx(scores[ranked[5:]].sum(), abs=1e-6)
+        assert rest + sum(x['score'] for x in found['labels']) == pytest.approx(1, abs=1e-6)
+        one_label.draw(finding, decision)
+        assert drawn.pop() == ranked[:1].tolist()  # the prediction is the highest alone

@@ -108,6 +108,7 @@ def _set_history(buffer: HistoryBuffer, state: Any) -> None:
 @_sets_state(np.ndarray)
 def _set_array(array: np.ndarray, state: Any) -> None:
     _, shape, dtype, fortran, data = state
+    data = data.encode('latin1') if isinstance(data, str) else data  # as Python 2 had bytes
     if (not isinstance(dtype, np.dtype) or not isinstance(data, bytes) or not _counts(shape)
             or len(data) != dtype.itemsize * _product(shape)):
         raise ValueError("a NumPy array's shape, type and data do not fit")

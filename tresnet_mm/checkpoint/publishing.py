@@ -20,6 +20,8 @@ from .safetensors_file import write_safetensors
 
 #: In which `read_published`'s readers build.
 _SCOPE = 'mmdet'
+#: Written by mmengine where a config inherits one of this package; finds what mmdet's finds.
+_OWN_SCOPE = ('_scope_', 'tresnet_mm')
 
 
 def describe(cfg: Mapping[str, Any], dataset_meta: Mapping[str, Any],
@@ -74,9 +76,12 @@ def plain(node: Any, registries: tuple[Registry, ...], scope: str) -> Any:
         scope: The config's default scope.
     """
     if isinstance(node, Mapping):
+        if _OWN_SCOPE in node.items():
+            scope = _SCOPE
         return {name: _type(value, registries, scope) if name == 'type'
                 else plain(value, registries, scope)
-                for name, value in node.items() if name not in DROPPED_KEYS}
+                for name, value in node.items()
+                if name not in DROPPED_KEYS and (name, value) != _OWN_SCOPE}
     if isinstance(node, (list, tuple)):
         return type(node)(plain(part, registries, scope) for part in node)
     return node

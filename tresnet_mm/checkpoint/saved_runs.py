@@ -22,6 +22,11 @@ def stopped_name(runner: Runner, epoch: int, iters: int) -> str:
     return f'epoch_{epoch}_iter_{iters}.pth' if by_epoch else f'iter_{iters}.pth'
 
 
+def is_checkpoint_name(name: object) -> bool:
+    """Whether something is the bare name of a run's checkpoint, such as epoch_3.pth."""
+    return isinstance(name, str) and _NAME.fullmatch(name) is not None
+
+
 def is_stopped_name(path: Path, folder: str | Path) -> bool:
     """Whether a file is a run's own, saved in its folder when it was stopped within an epoch."""
     match = _NAME.fullmatch(path.name)

@@ -238,20 +238,24 @@ def _build(facts: DatasetFacts, kind: type) -> None:
         return
     try:
         dataset = DATASETS.build(cfg)
-        first = [dataset.get_data_info(i) for i in range(len(dataset))]
+        classes = dataset.metainfo.get('classes')
+        facts.classes = facts.classes if classes is None else tuple(classes)
+        facts.size = len(dataset)
+        for i in range(facts.size):  # one by one: together millions would fill the memory
+            _count(facts, dataset.get_data_info(i))
     except Exception as error:  # noqa: BLE001 - a dataset of any library, with errors of its own
         kind = '' if isinstance(error, (OSError, ValueError)) else f'{type(error).__name__}: '
         facts.problems.append(Problem(
             f'the dataset cannot be read: {kind}{error}', facts.where('type'), facts.type))
-        return
-    classes = dataset.metainfo.get('classes')
-    facts.classes = facts.classes if classes is None else tuple(classes)
-    facts.size = len(first)
-    facts.ids = {info['img_id'] for info in first if 'img_id' in info}
-    for info in first:
-        labels = info.get('gt_labels')
-        if labels is None:
-            labels = [instance.get('bbox_label') for instance in info.get('instances', ())]
-        for label in labels:
-            if isinstance(label, int) and facts.classes and label < len(facts.classes):
-                facts.objects[facts.classes[label]] += 1
+
+
+def _count(facts: DatasetFacts, info: Mapping[str, Any]) -> None:
+    """Take over the id and the labels of a record."""
+    if 'img_id' in info:
+        facts.ids.add(info['img_id'])
+    labels = info.get('gt_labels')
+    if labels is None:
+        labels = [instance.get('bbox_label') for instance in info.get('instances', ())]
+    for label in labels:
+        if isinstance(label, int) and facts.classes and label < len(facts.classes):
+            facts.objects[facts.classes[label]] += 1

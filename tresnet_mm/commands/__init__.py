@@ -24,6 +24,7 @@ COMMANDS = {
     'export': ('export_onnx', 'export to ONNX and check the file against PyTorch'),
     'calibrate': ('calibrate', 'fit scaling and thresholds of the scores, into a checkpoint'),
     'thresholds': ('thresholds', 'choose the threshold of each class on saved scores'),
+    'class-priors': ('class_priors', 'how common each class is, from saved scores'),
     'print-config': ('print_config', 'print a config with its bases and changes merged in'),
     'prepare-data': ('prepare_data', 'own data to a data set, a report and a config that trains'),
     'make-shapes': ('make_shapes', 'write the synthetic data set of the demos'),

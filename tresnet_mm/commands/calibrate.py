@@ -1,14 +1,15 @@
 """Fit scaling and thresholds of a multi-label model's scores, and write them into a checkpoint.
 
 The model runs on the validation data. A copy of the checkpoint then holds, with its weights, what
-was fitted by class: a scaling of the logits, so that a score of 0.8 is right eight times of ten,
-and a threshold of the scaled score. Whatever loads the copy uses them: test, predict, web, publish
-and export. Training state is left out of it: train on from the original.
+was fitted: a scaling of the logits, so that a score of 0.8 is right eight times of ten, and for
+each class a threshold of the scaled score. Whatever loads the copy uses them: test, predict, web,
+publish and export. Training state is left out of it: train on from the original.
 
 Examples:
     tresnet-mm calibrate multilabel_tresnet_m_224 best.pth -o calibrated.pth --plot calibrated.png
     tresnet-mm calibrate multilabel_tresnet_m_224 best.pth -o calibrated.pth --scores scores.npz
     tresnet-mm calibrate multilabel_tresnet_m_224 best.pth -o calibrated.pth --thresholds recall=0.8
+    tresnet-mm calibrate multilabel_tresnet_m_224 best.pth -o calibrated.pth --scaling shared
 """
 from __future__ import annotations
 
@@ -43,11 +44,13 @@ from ..evaluation import (
     thresholds_at_precision,
     thresholds_at_recall,
 )
+from ..evaluation.scaling import FEWEST
 from ..visualization.reliability_diagram import draw_reliability
 from . import launch
 from .check import require_agreement
 from .command_line import command, make_parser
 from .mistakes import read_scores
+from .test import log_once
 
 _RULES = {'precision': thresholds_at_precision, 'recall': thresholds_at_recall}
 
@@ -59,9 +62,13 @@ def parse_args(argv: Sequence[str] | None = None) -> argparse.Namespace:
     parser.add_argument('checkpoint', help='checkpoint: path, URL, tresnet:// or hf:// name')
     parser.add_argument('-o', '--out', required=True, metavar='FILE',
                         help='the calibrated copy of the checkpoint, a .pth file')
-    parser.add_argument('--scaling', choices=['none', 'temperature', 'platt'], default='platt',
-                        help='temperature divides the logits of a class, platt also shifts them '
-                        '(default: %(default)s)')
+    parser.add_argument('--scaling', choices=['none', 'shared', 'temperature', 'platt'],
+                        default='platt', help='shared divides the logits of all classes by one '
+                        'number, temperature those of each class by its own, platt also shifts '
+                        'them (default: %(default)s)')
+    parser.add_argument('--fewest', type=int, default=FEWEST, metavar='N',
+                        help='a class with fewer known positives or negatives has no fit of its '
+                        'own, but the number that all classes share (default: %(default)s)')
     parser.add_argument('--thresholds', default='f1', metavar='RULE',
                         help='f1: the best F1 of a class; precision=0.9: its highest recall at '
                         'that precision; recall=0.8: its highest precision at that recall; none '
@@ -120,6 +127,8 @@ def check_arguments(args: argparse.Namespace, cfg: Config, weights: Mapping[str,
     """
     if args.thresholds not in ('f1', 'none'):
         _wanted(args.thresholds)
+    if args.fewest < 1:
+        raise ValueError(f'--fewest should be at least 1, got {args.fewest}')
     if args.scaling == args.thresholds == 'none':
         raise ValueError('--scaling none --thresholds none: there is nothing to fit')
     if Path(args.out).suffix != '.pth':
@@ -166,6 +175,7 @@ def run(args: argparse.Namespace, cfg: Config) -> Any:
         cfg.test_evaluator = dict(type='DumpMultiLabelScores', out_file=str(file))
         launch.set_up_processes(cfg, args.local_rank)
         runner = Runner.from_cfg(cfg) if 'runner_type' not in cfg else RUNNERS.build(cfg)
+        log_once(runner)
         try:
             runner.test()
         except CheckpointMismatch as error:
@@ -201,18 +211,22 @@ def report(before: np.ndarray, after: np.ndarray, targets: np.ndarray,
         'mAP', 'CP', 'CR', 'CF1', 'OF1'))])
 
 
-def fit(scores: np.ndarray, targets: np.ndarray, classes: Sequence[str], scaling: str, rule: str
-        ) -> tuple[np.ndarray, dict[str, np.ndarray], list[str]]:
+def fit(scores: np.ndarray, targets: np.ndarray, classes: Sequence[str], scaling: str, rule: str,
+        fewest: int = FEWEST) -> tuple[np.ndarray, dict[str, np.ndarray], list[str]]:
     """The scaled scores (N, C), what was fitted by its name, and what is to be told."""
     after, told, values = scores, [], {}
     if scaling != 'none':
-        found = fit_scaling(scores, targets, scaling)  # type: ignore[arg-type]
+        found = fit_scaling(scores, targets, scaling, fewest=fewest)  # type: ignore[arg-type]
         after = found(scores)
-        told = [f'{classes[c]} is not scaled: {why}' for c, why in found.left.items()]
+        what = ('is not scaled' if found.shared is None else
+                f'has the temperature of all classes, {1 / found.shared:.4f}')
+        told = [f'{classes[c]} {what}: {why}' for c, why in found.left.items()]
         values = dict(scale=found.scale, bias=found.bias)
     if (chosen := choose(rule, after, targets)) is not None:
         values['thresholds'] = chosen[0]
         told += [f'{classes[c]}: {why}' for c, why in chosen[1].items()]
+        told += [f'{classes[c]}: its threshold rests on {count} known positives'
+                 for c, count in enumerate((targets == 1).sum(axis=0)) if 0 < count < fewest]
     return after, values, told
 
 
@@ -232,7 +246,8 @@ def main(argv: Sequence[str] | None = None) -> None:
     count = image_head(cfg.model).num_classes
     if len(classes) != count:
         raise ValueError(f'the scores are of {len(classes)} classes, the model has {count}')
-    after, values, told = fit(scores, targets, classes, args.scaling, args.thresholds)
+    after, values, told = fit(scores, targets, classes, args.scaling, args.thresholds,
+                                args.fewest)
     write_file(args.out, calibrated(weights, values), dict(checkpoint.get('meta') or {}))
     width = max(map(len, classes))
     for c, name in enumerate(classes):

@@ -16,6 +16,7 @@ from mmengine.config import Config, DictAction
 from ..checkpoint import HUB_SCHEMES, fetch
 from ..config_files import read_config
 from ..config_tree import dataset_parts, other_folder, parts, type_name
+from .process_group import is_restarted, require_variables, start_group
 
 CONFIG_HELP = ('config file, package::path, or the name of a config of this package, such as '
                'fcos_tresnet_m')
@@ -147,17 +148,24 @@ def set_up_processes(cfg: Config, local_rank: int) -> None:
     Args:
         cfg: The config, with ``launcher`` set; changed in place.
         local_rank: Rank on this machine, used where the launcher does not set ``LOCAL_RANK``.
+
+    Raises:
+        ValueError: If the variables of the launcher are not set.
     """
-    os.environ.setdefault('LOCAL_RANK', str(local_rank))
-    if cfg.launcher != 'pytorch' or torch.cuda.is_available():
+    by_mpi = os.environ.get('OMPI_COMM_WORLD_LOCAL_RANK') if cfg.launcher == 'mpi' else None
+    os.environ.setdefault('LOCAL_RANK', by_mpi or str(local_rank))
+    if cfg.launcher == 'none':
         return
-    cfg.merge_from_dict({'env_cfg.dist_cfg.backend': 'gloo'})
-    wrapper = cfg.get('model_wrapper_cfg') or dict(
-        type='MMDistributedDataParallel', broadcast_buffers=False,
-        find_unused_parameters=cfg.get('find_unused_parameters', False))
-    cfg.model_wrapper_cfg = dict(wrapper, device_ids=None)
-    name_interface()
-    torch.distributed.init_process_group('gloo')
+    require_variables(cfg.launcher)
+    if not torch.cuda.is_available():
+        cfg.merge_from_dict({'env_cfg.dist_cfg.backend': 'gloo'})
+        wrapper = cfg.get('model_wrapper_cfg') or dict(
+            type='MMDistributedDataParallel', broadcast_buffers=False,
+            find_unused_parameters=cfg.get('find_unused_parameters', False))
+        cfg.model_wrapper_cfg = dict(wrapper, device_ids=None)
+    elif not is_restarted():
+        return  # mmengine's runner starts the group
+    start_group(cfg.launcher, cfg.env_cfg, name_interface)
 
 
 def name_interface() -> None:
@@ -167,13 +175,21 @@ def name_interface() -> None:
     processes of one machine fail to connect, and those of another wait for them for ever.
     """
     address = os.environ.get('MASTER_ADDR')
-    several = os.environ.get('WORLD_SIZE') != os.environ.get('LOCAL_WORLD_SIZE')
-    if 'GLOO_SOCKET_IFNAME' in os.environ or not address or not several:
+    if 'GLOO_SOCKET_IFNAME' in os.environ or not address or not _has_other_machines():
         return
     with contextlib.suppress(OSError):  # then gloo's own choice holds
         name = interface_to(address)
         if name:
             os.environ['GLOO_SOCKET_IFNAME'] = name
+
+
+def _has_other_machines() -> bool:
+    """Whether the run has processes on other machines, by torchrun's variables, slurm's, MPI's."""
+    given = os.environ.get
+    if 'LOCAL_WORLD_SIZE' not in os.environ and 'SLURM_NNODES' in os.environ:
+        return given('SLURM_NNODES') != '1'
+    return given('WORLD_SIZE', given('OMPI_COMM_WORLD_SIZE')) != given(
+        'LOCAL_WORLD_SIZE', given('OMPI_COMM_WORLD_LOCAL_SIZE'))
 
 
 def interface_to(address: str) -> str | None:

@@ -23,13 +23,20 @@ import numpy as np
 from mmengine.config import Config, DictAction
 from mmengine.registry import DATASETS, init_default_scope
 
+from ..checkpoint.publishing import image_head
 from ..config_tree import dataset_parts, parts, type_name
 from ..datasets.annotations import coco_values, parse_json, read_coco, read_text
+from ..datasets.cifar import CIFAR
 from ..evaluation import load_thresholds
 from ..evaluation.renumbered_coco import RenumberedCOCO
-from ..visualization import find_box_mistakes, write_box_sheets, write_label_sheets
+from ..visualization import (
+    find_box_mistakes,
+    write_box_sheets,
+    write_label_sheets,
+    write_single_label_sheets,
+)
 from ..visualization.label_mistakes import CROSS_ENTROPY
-from ..visualization.sheet_writer import SheetWriter
+from ..visualization.sheet_writer import SheetWriter, read_image
 from . import launch
 from .command_line import command, make_parser
 
@@ -51,9 +58,9 @@ def parse_args(argv: Sequence[str] | None = None) -> argparse.Namespace:
                         help='folder of the pictures and lists (default: %(default)s)')
     parser.add_argument('--number', type=int, default=24,
                         help='pictures a sheet (default: %(default)s)')
-    parser.add_argument('--thresholds', default='0.5',
+    parser.add_argument('--thresholds',
                         help='labels above it are predicted: a probability, or a file of '
-                        'tresnet-mm thresholds (default: %(default)s)')
+                        'tresnet-mm thresholds (default: 0.5; not for one label an image)')
     parser.add_argument('--loss', choices=['config', 'bce'], default='config',
                         help="of image labels: the head's AsymmetricLoss, or binary cross entropy, "
                         'which a head with another loss gets too (default: %(default)s)')
@@ -94,13 +101,53 @@ def loss_constants(cfg: Config) -> dict[str, Any]:
 def label_sheets(args: argparse.Namespace, cfg: Config, results: Any, writer: SheetWriter) -> None:
     """All pictures of a model of image labels; ``results`` are those of `read_scores`."""
     scores, targets, classes, images = results
+    head = image_head(cfg.get('model') or {}) or {}
+    if type_name(head.get('type')) == 'SingleLabelHead':
+        single_label_sheets(args, cfg, results, writer)
+        return
     try:
-        wanted: Any = float(args.thresholds)
+        wanted: Any = 0.5 if args.thresholds is None else float(args.thresholds)
     except ValueError:
         wanted = args.thresholds
     thresholds = load_thresholds(wanted, len(classes), classes)
     loss = CROSS_ENTROPY if args.loss == 'bce' else loss_constants(cfg)
     write_label_sheets(writer, scores, targets, classes, images, thresholds, loss)
+
+
+def single_label_sheets(args: argparse.Namespace, cfg: Config, results: Any,
+                        writer: SheetWriter) -> None:
+    """All pictures of a model of one label an image; ``results`` as for `label_sheets`.
+
+    Raises:
+        ValueError: If there are thresholds, or an image has not exactly one label.
+    """
+    scores, targets, classes, images = results
+    if args.thresholds is not None:
+        raise ValueError(f'--thresholds {args.thresholds}: the model of {args.config} gives each '
+                         'image its class of highest score, whatever that is')
+    other = np.flatnonzero((targets == 1).sum(axis=1) != 1)
+    if len(other):
+        raise ValueError(f'{args.results}: {images[other[0]]} has {(targets[other[0]] == 1).sum()} '
+                         f'labels, and the model of {args.config} gives one')
+    write_single_label_sheets(writer, scores, targets.argmax(axis=1), classes, images,
+                              image_reader(cfg))
+
+
+def image_reader(cfg: Config) -> Callable[[str], np.ndarray]:
+    """What reads an image by its name, RGB: of a file, or of a data set that holds its images."""
+    found = [part for _, part in dataset_parts(cfg.get('test_dataloader', {}).get('dataset'), '')]
+    kind = DATASETS.get(found[0]['type']) if len(found) == 1 else None
+    if kind is None or not issubclass(kind, CIFAR):
+        return read_image
+    dataset = DATASETS.build(dict(found[0], pipeline=[]))
+    places = {dataset.get_data_info(i)['img_path']: i for i in range(len(dataset))}
+
+    def read(name: str) -> np.ndarray:
+        if name not in places:
+            raise ValueError(f'{name} is no image of the {kind.__name__} of the config: scores '
+                             'and test_dataloader should be of the same data')
+        return np.ascontiguousarray(dataset.get_data_info(places[name])['img'][..., ::-1])
+    return read
 
 
 def read_boxes(path: Path) -> list[dict[str, Any]]:

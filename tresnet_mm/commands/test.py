@@ -33,6 +33,12 @@ COCO_METRICS = ('CocoMetric', 'FasterCocoMetric')
 # models of image labels, and the visualizers that would leave them out
 LABELLERS = ('MultiLabelClassifier', 'MultiTaskDetector')
 BLIND_TO_LABELS = ('', 'Visualizer', 'DetLocalVisualizer')
+# last transform of a test pipeline -> what merges the views of an image
+TTA_MODELS = {
+    'PackDetInputs': dict(type='DetTTAModel', tta_cfg=dict(
+        nms=dict(type='nms', iou_threshold=0.5), max_per_img=100)),
+    'PackMultiLabelInputs': dict(type='MultiLabelTTAModel'),
+    'PackSingleLabelInputs': dict(type='MultiLabelTTAModel')}
 # suffix of --out -> metric that writes such a file beside the config's own, and its argument
 DUMPERS = {'.pkl': ('DumpDetResults', 'out_file_path'),
            '.pickle': ('DumpDetResults', 'out_file_path'),
@@ -49,7 +55,7 @@ def parse_args(argv: Sequence[str] | None = None) -> argparse.Namespace:
     parser.add_argument('--out', action='append', default=[], metavar='FILE',
                         help='write the predictions, by suffix: .pkl (data samples), .json (the '
                         'COCO result format: NAME.json becomes NAME.bbox.json, NAME.segm.json), '
-                        '.npz (scores and targets of a multi-label model); several are allowed')
+                        '.npz (scores and targets of image labels); several are allowed')
     parser.add_argument('--classwise', action='store_true', help='AP of each class (COCO metrics)')
     parser.add_argument('--tta', action='store_true', help='test-time augmentation')
     parser.add_argument('--show', action='store_true', help='show the predictions in a window')
@@ -116,24 +122,26 @@ def set_visualization(cfg: Config, args: argparse.Namespace) -> None:
 def set_tta(cfg: Config) -> None:
     """Wrap the model and its pipeline for test-time augmentation.
 
-    The config's ``tta_model`` and ``tta_pipeline`` are taken; a detection config without them gets
-    mmdet's default, the image and its mirror image merged by NMS.
+    The config's ``tta_model`` and ``tta_pipeline`` are taken. Without them there are two views, the
+    image and its mirror image, whose boxes are merged by NMS, whose probabilities of labels are
+    averaged.
     """
     if 'mask_head' in cfg.model.get('roi_head', {}) or 'mask_head' in cfg.model:
         raise ValueError('--tta merges boxes, not masks, and this model predicts masks')
-    pipeline = cfg.test_dataloader.dataset.pipeline
+    *steps, pack = cfg.test_dataloader.dataset.pipeline
+    packer = type_name(pack['type'])
+    if packer not in TTA_MODELS and not {'tta_model', 'tta_pipeline'} <= cfg.keys():
+        raise ValueError(f'--tta needs tta_model and tta_pipeline in {cfg.filename}')
     if 'tta_pipeline' not in cfg:
-        if type_name(pipeline[-1]['type']) != 'PackDetInputs':
-            raise ValueError(f'--tta needs tta_model and tta_pipeline in {cfg.filename}')
-        meta_keys = ('img_id', 'img_path', 'ori_shape', 'img_shape', 'scale_factor', 'flip',
-                     'flip_direction')
+        if packer == 'PackDetInputs':
+            pack = dict(type='PackDetInputs', meta_keys=(
+                'img_id', 'img_path', 'ori_shape', 'img_shape', 'scale_factor', 'flip',
+                'flip_direction'))
         mirror = dict(type='TestTimeAug', transforms=[
-            [dict(type='RandomFlip', prob=1.0), dict(type='RandomFlip', prob=0.0)],
-            [dict(type='PackDetInputs', meta_keys=meta_keys)]])
-        cfg.tta_pipeline = [*deepcopy(pipeline[:-1]), mirror]
+            [dict(type='RandomFlip', prob=1.0), dict(type='RandomFlip', prob=0.0)], [pack]])
+        cfg.tta_pipeline = deepcopy([*steps, mirror])
     if 'tta_model' not in cfg:
-        cfg.tta_model = dict(type='DetTTAModel', tta_cfg=dict(
-            nms=dict(type='nms', iou_threshold=0.5), max_per_img=100))
+        cfg.tta_model = deepcopy(TTA_MODELS[packer])
     cfg.model = ConfigDict(**cfg.tta_model, module=cfg.model)
     cfg.test_dataloader.dataset.pipeline = cfg.tta_pipeline
 

@@ -138,6 +138,7 @@ def build_config(args: argparse.Namespace, check: bool = False) -> Config:
         launch.check_annotation_files(cfg, 'train_dataloader', 'val_dataloader')
     if not cfg.get('resume'):  # may download, so that what costs nothing is looked at before
         launch.check_pretrained(cfg)
+    launch.add_hook(cfg, dict(type='DropCalibrationHook'))
     launch.add_hook(cfg, dict(type='WholeWeightsHook', whole=bool(cfg.get('resume'))))
     add_safety(cfg, args.not_finite)
     return cfg

@@ -1,5 +1,6 @@
 """Datasets and transforms of TResNet models."""
 
+from .background_sampler import BackgroundSampler
 from .checked_coco import CheckedCocoDataset
 from .cifar import CIFAR10, CIFAR100
 from .coco_multilabel import CocoMultiLabel
@@ -16,6 +17,8 @@ from .labels_to_scores import LabelsToScores
 from .load_image_checked import LoadImageChecked
 from .mixup import mixup_collate
 from .multilabel_dataset import LabelCounts, MultiLabelDataset
+from .nus_wide import NUSWIDE
+from .open_images import OpenImages
 from .pack_multilabel_inputs import PackMultiLabelInputs
 from .pack_single_label_inputs import PackSingleLabelInputs
 from .resize_short_side import ResizeShortSide
@@ -23,6 +26,7 @@ from .stanford_cars import StanfordCars
 from .voc_multilabel import VOCMultiLabel
 
 __all__ = [
+    'BackgroundSampler',
     'CIFAR10',
     'CIFAR100',
     'CheckedCocoDataset',
@@ -39,6 +43,8 @@ __all__ = [
     'LabelsToScores',
     'LoadImageChecked',
     'MultiLabelDataset',
+    'NUSWIDE',
+    'OpenImages',
     'PackMultiLabelInputs',
     'PackSingleLabelInputs',
     'ResizeShortSide',

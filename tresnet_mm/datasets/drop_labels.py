@@ -6,6 +6,8 @@ import numpy as np
 from mmcv.transforms import BaseTransform
 from mmengine.registry import TRANSFORMS
 
+from .unknown_mask import unknown_mask
+
 MODES = ('uniform', 'positives', 'single_positive')
 
 
@@ -22,7 +24,8 @@ class DropLabels(BaseTransform):
     the labels are counted, so that both would use labels that training must not know.
 
     Required keys: ``gt_labels`` (class indices), ``num_classes`` and ``img_id``. Optional:
-    ``unknown_labels`` (class indices), which stay unknown. Modified: both label fields.
+    ``unknown_labels`` (class indices), which stay unknown, or ``absent_labels``. Modified: both
+    label fields.
 
     Args:
         mode: ``'uniform'``: every label, present or absent, is hidden with probability ``prob``
@@ -62,12 +65,13 @@ class DropLabels(BaseTransform):
         """
         present = np.zeros(results['num_classes'], bool)
         present[list(results['gt_labels'])] = True
-        unknown = np.zeros_like(present)
-        unknown[list(results.get('unknown_labels', ()))] = True
+        unknown = unknown_mask(results)
         hidden = self._hidden(present, self._draws(results['img_id'], len(present)))
         results['gt_labels'] = np.flatnonzero(present & ~hidden).tolist()
         if self.unknown_as == -1:
-            results['unknown_labels'] = np.flatnonzero(unknown & ~present | hidden).tolist()
+            unknown |= hidden
+        if results.pop('absent_labels', None) is not None or self.unknown_as == -1:
+            results['unknown_labels'] = np.flatnonzero(unknown).tolist()
         return results
 
     def _draws(self, img_id: int | str, count: int) -> np.ndarray:

@@ -1,13 +1,16 @@
 """What the multi-label datasets share: class lists, label storage, empty images."""
 
-from collections.abc import Mapping, Sequence, Set
+from collections.abc import Iterable, Mapping, Sequence, Set
 from typing import Any, NamedTuple
 
 import numpy as np
+from mmengine.fileio import exists
+from mmengine.logging import print_log
 from mmengine.registry import TRANSFORMS
 
 from .annotations import check_classes
 from .image_dataset import ImageDataset
+from .unknown_mask import unknown_mask
 
 
 class LabelCounts(NamedTuple):
@@ -29,8 +32,10 @@ class MultiLabelDataset(ImageDataset):
 
     A record is ``dict(img_path, img_id, gt_labels, unknown_labels)``: the two label fields are
     sorted lists of class indices, so that a record stays small with thousands of classes; the
-    packing transform spreads them to a vector. Records are kept pickled in one array
-    (``serialize_data``, on by default), which loader processes share instead of copying.
+    packing transform spreads them to a vector. Where most is unknown, ``absent_labels`` stands in
+    the place of ``unknown_labels``: whatever is neither there nor present is unknown. Records are
+    kept pickled in one array (``serialize_data``, on by default), which loader processes share
+    instead of copying.
 
     Sub-classes implement ``load_data_list`` and call `_record` and `_select`.
 
@@ -42,6 +47,8 @@ class MultiLabelDataset(ImageDataset):
         data_prefix: ``dict(img=FOLDER)``, the folder of the images.
         keep_empty: Keep images that have no label. Unlike mmdet's ``filter_empty_gt`` this holds
             in training and in testing alike.
+        skip_missing: Leave out images whose file does not exist, and log how many. By default
+            nobody looks for them before they are read, which then fails.
         backend_args: Arguments of mmengine's file backend for the annotation file.
         drop_labels: Config of a `DropLabels`, which hides labels of each record. It works on
             the record and not in the pipeline, so that samplers (`get_cat_ids`) and
@@ -57,6 +64,7 @@ class MultiLabelDataset(ImageDataset):
         data_root: str = '',
         data_prefix: Mapping = dict(img=''),
         keep_empty: bool = False,
+        skip_missing: bool = False,
         backend_args: dict | None = None,
         drop_labels: dict | None = None,
         **kwargs: Any,
@@ -66,6 +74,7 @@ class MultiLabelDataset(ImageDataset):
                 f'data_prefix must name the image folder as dict(img=FOLDER), got {data_prefix}'
             )
         self.keep_empty = keep_empty
+        self.skip_missing = skip_missing
         self.backend_args = backend_args
         self.drop_labels = None if drop_labels is None else TRANSFORMS.build(drop_labels)
         super().__init__(
@@ -97,7 +106,7 @@ class MultiLabelDataset(ImageDataset):
         for i in range(len(self)):
             info = self.get_data_info(i)
             present[info['gt_labels']] += 1
-            unknown[info['unknown_labels']] += 1
+            unknown += unknown_mask(info)
         return LabelCounts(present, len(self) - present - unknown, unknown)
 
     def _set_classes(self, classes: Sequence[str]) -> dict[str, int]:
@@ -125,4 +134,20 @@ class MultiLabelDataset(ImageDataset):
                 f'{self.ann_file}: no image with a label'
                 + ('' if self.keep_empty else '; keep_empty=True keeps those without')
             )
-        return records
+        if not self.skip_missing:
+            return records
+        found = self._found([record['img_path'] for record in records])
+        return [record for record, there in zip(records, found, strict=True) if there]
+
+    def _found(self, paths: Iterable[str]) -> np.ndarray:
+        """Which image files exist, bool (N,); logs how many do not, raises if none does."""
+        found = np.array([exists(path, backend_args=self.backend_args) for path in paths])
+        missing = int((~found).sum())
+        if missing == len(found):
+            raise FileNotFoundError(
+                f'none of the {missing} images of {self.ann_file} is in '
+                f'{self.data_prefix["img"]!r}: set data_root and data_prefix=dict(img=...)')
+        if missing:
+            print_log(f'{missing} of {len(found)} images of {self.ann_file} do not exist and are '
+                      'left out', logger='current')
+        return found

@@ -8,11 +8,13 @@ from mmcv.transforms import BaseTransform
 from mmengine.registry import TRANSFORMS
 from mmengine.structures import BaseDataElement
 
+from .unknown_mask import unknown_mask
+
 
 def label_vector(results: dict) -> torch.Tensor:
     """Spread the labels of a record to (num_classes,): 1 present, 0 absent, -1 unknown."""
     target = torch.zeros(results['num_classes'])
-    target[list(results.get('unknown_labels', ()))] = -1
+    target[torch.from_numpy(unknown_mask(results))] = -1
     target[list(results['gt_labels'])] = 1
     return target
 
@@ -22,7 +24,8 @@ class PackMultiLabelInputs(BaseTransform):
     """Pack an image and its labels for a multi-label model.
 
     Required keys: ``img`` (H, W, C); ``gt_labels`` (class indices) with ``num_classes``, unless
-    there are no labels, as for new images. Optional: ``unknown_labels`` (class indices).
+    there are no labels, as for new images. Optional: ``unknown_labels``, or ``absent_labels``
+    where all others are unknown (class indices).
 
     Gives ``inputs``, a uint8 tensor (C, H, W), and ``data_samples``, a ``BaseDataElement`` whose
     ``gt_labels`` is a float tensor (num_classes,): 1 present, 0 absent, -1 unknown.

@@ -25,7 +25,8 @@ class PackSingleLabelInputs(PackMultiLabelInputs):
         labels = results.get('gt_labels')
         packed = super().transform({k: v for k, v in results.items() if k != 'gt_labels'})
         if labels is not None:
-            if len(labels) != 1 or results.get('unknown_labels'):
+            if (len(labels) != 1 or results.get('unknown_labels')
+                    or 'absent_labels' in results):  # all others are unknown
                 raise ValueError(f'an image of one class has one label, got {list(labels)}; '
                                  'PackMultiLabelInputs packs any number')
             packed['data_samples'].gt_label = torch.tensor(list(labels))

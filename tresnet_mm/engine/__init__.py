@@ -3,6 +3,7 @@
 from .autocast_optim_wrapper import AutocastOptimWrapper, build_auto_amp_optim_wrapper
 from .best_weights_hook import BestWeightsHook
 from .class_weight_hook import ClassWeightHook
+from .drop_calibration_hook import DropCalibrationHook
 from .fast_runner import FastRunner
 from .finite_hook import FiniteHook, NotFinite
 from .memory_hook import MemoryHook, is_out_of_memory
@@ -22,6 +23,7 @@ __all__ = [
     'AutocastOptimWrapper',
     'BestWeightsHook',
     'ClassWeightHook',
+    'DropCalibrationHook',
     'FastRunner',
     'FiniteHook',
     'MemoryHook',

@@ -45,6 +45,8 @@ class BestWeightsHook(Hook):
         """Start anew, or from the record of the run that is resumed."""
         self._training = True
         self.best = self._read_record(runner) if runner._resume else None
+        if self.best is not None and is_main_process():
+            self._remove_others(Path(runner.work_dir), self.best['file'])
 
     def after_train(self, runner: Runner) -> None:
         """Say what was kept."""
@@ -92,13 +94,18 @@ class BestWeightsHook(Hook):
         state_dict = weights_to_cpu(get_state_dict(self._model(runner, weights)))
         save_checkpoint(dict(meta=meta, state_dict=state_dict), osp.join(runner.work_dir, name))
         write_text(folder / _RECORD, json.dumps(self.best, indent=2) + '\n')
-        # A run that was killed here has left two; those of another run in the folder stay.
-        stale = {previous} if previous else set()
         if runner._resume:
-            stale |= {path.name for path in folder.glob(f'{self._prefix}*_epoch_*.pth')}
-        for file in stale - {name}:
-            (folder / file).unlink(missing_ok=True)
+            self._remove_others(folder, name)
+        elif previous and previous != name:  # those of another run in the folder stay
+            (folder / previous).unlink(missing_ok=True)
         runner.logger.info(f'Best {self.metric} so far: {score:.4f} ({weights} weights), in {name}')
+
+    def _remove_others(self, folder: Path, name: str) -> None:
+        """Remove what a run that was killed during the exchange has left beside its best."""
+        if (folder / name).is_file():
+            for path in folder.glob(f'{self._prefix}*_epoch_*.pth'):
+                if path.name != name:
+                    path.unlink()
 
     @property
     def _prefix(self) -> str:

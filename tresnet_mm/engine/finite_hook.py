@@ -53,6 +53,7 @@ class FiniteHook(Hook):
         self.limit = limit
         self.skipped = 0
         self._in_a_row = 0
+        self._seen = False  # whether the loss of this iteration was looked at
         self._terms: dict[str, Tensor] = {}
         self._buffers: list[tuple[Tensor, Tensor]] = []
         self._batch: Any = None
@@ -91,6 +92,7 @@ class FiniteHook(Hook):
     def before_train_iter(self, runner: Runner, batch_idx: int, data_batch: Any = None) -> None:
         """Keep the batch, and what its forward pass will change."""
         self._batch = data_batch
+        self._seen = False
         if self.action == 'skip':
             self._buffers = [(buffer, buffer.clone()) for buffer in _inner(runner.model).buffers()]
 
@@ -98,7 +100,8 @@ class FiniteHook(Hook):
                          outputs: Mapping[str, Any] | None = None) -> None:
         """Look at the loss where no step was made: a scaler's, or of accumulated gradients."""
         every = 50 if torch.cuda.is_available() else 1  # reading it makes a GPU wait
-        if self._in_a_row == 0 and batch_idx % every == 0 and (wrong := _wrong(self._terms)):
+        if (not self._seen and self._in_a_row == 0 and batch_idx % every == 0
+                and (wrong := _wrong(self._terms))):
             self._stop(runner, f'the loss is not finite: {wrong}')
         self._batch = None
 
@@ -107,8 +110,9 @@ class FiniteHook(Hook):
                       if p.grad is not None]
         norms = [p.grad.norm() if p.grad.is_sparse else torch.linalg.vector_norm(p.grad)
                  for p in parameters]
-        # one number, and so one wait for the device a step
-        if not norms or bool(torch.stack([norm.float() for norm in norms]).isfinite().all()):
+        self._seen = True
+        if not norms or _all_finite(
+                [torch.stack([norm.float() for norm in norms]), *_tensors(self._terms)]):
             self._in_a_row = 0
             return
         wrong = _wrong(self._terms)
@@ -158,7 +162,20 @@ def bad_inputs(batch: Any) -> list[str]:
             if isinstance(image, Tensor) and not bool(image.isfinite().all())]
 
 
-def _wrong(terms: Mapping[str, Tensor]) -> str:
+def _all_finite(values: list[Tensor]) -> bool:
+    """Whether all is finite, by one answer that the host waits for."""
+    flags = [value.detach().isfinite().all() for value in values]
+    return bool(torch.stack([flag.to(flags[0].device) for flag in flags]).all())
+
+
+def _tensors(terms: Mapping[str, Any]) -> list[Tensor]:
+    return [value for value in terms.values() if isinstance(value, Tensor)]
+
+
+def _wrong(terms: Mapping[str, Any]) -> str:
+    if all(isinstance(value, Tensor) for value in terms.values()) and (
+            not terms or _all_finite(_tensors(terms))):
+        return ''
     wrong = {name: f'{name} is {float(torch.as_tensor(value).detach()):g}'
              for name, value in terms.items() if not torch.as_tensor(value).isfinite().all()}
     if len(wrong) > 1:

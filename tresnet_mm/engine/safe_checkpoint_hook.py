@@ -11,7 +11,15 @@ from mmengine.hooks import CheckpointHook
 from mmengine.registry import HOOKS
 from mmengine.runner import Runner
 
-from ..checkpoint.saved_runs import agree_on_checkpoint, is_stopped_name, require_same_start
+from ..checkpoint.saved_runs import (
+    agree_on_checkpoint,
+    is_checkpoint_name,
+    is_stopped_name,
+    require_same_start,
+)
+
+#: Where a checkpoint names those that are to be removed once it is whole.
+_OUTDATED = 'outdated_checkpoints'
 
 
 @HOOKS.register_module()
@@ -50,25 +58,29 @@ class SafeCheckpointHook(CheckpointHook):
         """Forget what a run left that was stopped out of turn: the next checkpoint replaces it."""
         super().before_train(runner)
         self._stopped_at = Path(runner._load_from) if runner._resume and runner._load_from else None
+        if runner._resume and is_main_process():
+            # A run that was killed when its checkpoint was whole did not come to removing these.
+            for name in runner.message_hub.get_info(_OUTDATED) or ():
+                if is_checkpoint_name(name):  # the file may be a stranger's
+                    self._remove(self.file_backend.join_path(self.out_dir, name))
 
     def _save_checkpoint_with_step(self, runner: Runner, step: int, meta: dict[str, Any]) -> None:
-        outdated = self._count(runner, step)
+        outdated = [*self._count(runner, step), *self._stopped()]
+        runner.message_hub.update_info(_OUTDATED, outdated)
         # Without a number to keep, mmengine removes nothing.
         with patch.object(self, 'max_keep_ckpts', -1):
             super()._save_checkpoint_with_step(runner, step, meta)
         if is_main_process():
-            for path in outdated:
-                self._remove(path)
-            self._remove_stopped()
+            for name in outdated:
+                self._remove(self.file_backend.join_path(self.out_dir, name))
 
     def _count(self, runner: Runner, step: int) -> list[str]:
-        """Note the new checkpoint among those to keep; returns those to remove after it."""
+        """Note the new checkpoint among those to keep; returns names of those to remove after."""
         if self.max_keep_ckpts <= 0 or (self.keep_ckpt_ids and self.keep_ckpt_ids[-1] == step):
             return []
         outdated = []
         while len(self.keep_ckpt_ids) >= self.max_keep_ckpts:
-            name = self.filename_tmpl.format(self.keep_ckpt_ids.popleft())
-            outdated.append(self.file_backend.join_path(self.out_dir, name))
+            outdated.append(self.filename_tmpl.format(self.keep_ckpt_ids.popleft()))
         self.keep_ckpt_ids.append(step)
         runner.message_hub.update_info('keep_ckpt_ids', list(self.keep_ckpt_ids))
         return outdated
@@ -111,10 +123,12 @@ class SafeCheckpointHook(CheckpointHook):
         for key in self._best_paths():
             self._set_best_path(key, None)
 
-    def _remove_stopped(self) -> None:
+    def _stopped(self) -> list[str]:
+        """Name of what the run had left when it was stopped out of turn, once."""
         stopped, self._stopped_at = self._stopped_at, None
         if stopped is not None and is_stopped_name(stopped, self.out_dir):
-            self._remove(str(stopped))
+            return [stopped.name]
+        return []
 
     def _remove(self, path: str) -> None:
         if self.file_backend.isfile(path):

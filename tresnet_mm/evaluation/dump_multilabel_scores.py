@@ -1,12 +1,14 @@
 """Write the scores and targets of an evaluation to a file."""
 
+from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from mmengine.logging import print_log
 from mmengine.registry import METRICS
 
-from .multilabel_metric import MultiLabelMetric, class_names, stack_results
+from .multilabel_metric import MMPRETRAIN_NAMES, MultiLabelMetric, class_names, stack_results
 
 
 @METRICS.register_module()
@@ -14,7 +16,8 @@ class DumpMultiLabelScores(MultiLabelMetric):
     """Collect as `MultiLabelMetric` does, and write instead of measuring.
 
     The ``.npz`` holds ``scores`` (N, C) float32, ``targets`` (N, C) int8 of 1, 0 and -1,
-    ``classes`` (C,) and ``images`` (N,) strings, in the order of the dataset.
+    ``classes`` (C,) and ``images`` (N,) strings, in the order of the dataset. Of a single-label
+    model, whose samples have ``gt_label``, the targets are 1 for that class alone.
 
     Args:
         out_file: Path that ends with ``.npz``; its folder is made.
@@ -34,6 +37,10 @@ class DumpMultiLabelScores(MultiLabelMetric):
         if self.out_file.suffix != '.npz':
             raise ValueError(f'scores are written to an .npz file, got {str(out_file)!r}')
 
+    def process(self, data_batch: Any, data_samples: Sequence[dict]) -> None:
+        """Store ``pred_scores`` and the targets of a batch; raises as `MultiLabelMetric`."""
+        super().process(data_batch, [_with_targets(sample) for sample in data_samples])
+
     def compute_metrics(self, results: list) -> dict[str, float]:
         """Write the file; there is nothing to report."""
         scores, targets, images = stack_results(results)
@@ -43,3 +50,15 @@ class DumpMultiLabelScores(MultiLabelMetric):
                             classes=np.array(classes), images=np.array(images))
         print_log(f'Scores of {len(scores)} images written to {self.out_file}', logger='current')
         return {}
+
+
+def _with_targets(sample: dict) -> dict:
+    """A sample with ``gt_labels`` (C,), where it has the index of one class instead."""
+    if 'gt_label' not in sample or 'pred_scores' not in sample or any(
+            name in sample for name in ('gt_labels', MMPRETRAIN_NAMES['gt_labels'])):
+        return sample
+    count, label = len(sample['pred_scores']), int(sample['gt_label'])
+    if not 0 <= label < count:
+        raise ValueError(f'{sample.get("img_path", "an image")} has the label {label}, and {count} '
+                         'pred_scores; model and dataset differ in classes')
+    return {**sample, 'gt_labels': (np.arange(count) == label).astype(np.int8)}

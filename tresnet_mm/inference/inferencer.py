@@ -144,7 +144,7 @@ class Inferencer(BaseInferencer):
         """What of the scores is predicted, by the arguments of a call."""
         if top_k is not None and top_k < 1:
             raise ValueError(f'top_k must be at least 1, got {top_k}')
-        if top_k is None and threshold is None and self._one_label():
+        if top_k is None and threshold is None and self.one_label:
             top_k = 1
         thresholds = self.thresholds if threshold is None else load_thresholds(
             threshold, len(self.classes), self.classes)
@@ -247,7 +247,8 @@ class Inferencer(BaseInferencer):
         self.thresholds = load_thresholds(
             self._own_thresholds(model), len(self.classes), self.classes)
 
-    def _one_label(self) -> bool:
+    @property
+    def one_label(self) -> bool:
         """Whether the model gives each image exactly one label."""
         head = self.source.cfg.model.get('head') or {}
         return type_name(head.get('type')) == 'SingleLabelHead'

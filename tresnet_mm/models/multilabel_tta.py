@@ -6,6 +6,7 @@ import torch
 from mmengine.model import BaseTTAModel
 from mmengine.registry import MODELS
 from mmengine.structures import BaseDataElement
+from torch import Tensor
 
 
 @MODELS.register_module()
@@ -26,10 +27,12 @@ class MultiLabelTTAModel(BaseTTAModel):
             Per image the first view's sample with the mean ``pred_scores`` and, where the head
             has thresholds, ``pred_labels`` of these.
         """
-        merged = []
-        for views in data_samples_list:
-            sample = views[0]
-            scores = torch.stack([view.pred_scores for view in views]).mean(dim=0)
-            self.module.head.set_scores(sample, scores)
-            merged.append(sample)
+        merged = [views[0] for views in data_samples_list]
+        self.module.head.set_scores(merged, mean_scores(data_samples_list))
         return merged
+
+
+def mean_scores(data_samples_list: Sequence[Sequence[BaseDataElement]]) -> Tensor:
+    """The mean ``pred_scores`` (N, num_classes) over the views of each of N images."""
+    return torch.stack([torch.stack([view.pred_scores for view in views]).mean(dim=0)
+                        for views in data_samples_list])

@@ -3,11 +3,12 @@
 from collections.abc import Sequence
 from typing import Any
 
-import torch
 from mmdet.registry import MODELS as DETECTORS
 from mmengine.model import BaseTTAModel
 from mmengine.registry import MODELS
 from mmengine.structures import BaseDataElement
+
+from .multilabel_tta import mean_scores
 
 
 @MODELS.register_module()
@@ -30,7 +31,5 @@ class MultiTaskTTAModel(BaseTTAModel):
                     ) -> list[BaseDataElement]:
         """Merge the views of each image."""
         merged = self.box_merger.merge_preds(data_samples_list)
-        for sample, views in zip(merged, data_samples_list, strict=True):
-            scores = torch.stack([view.pred_scores for view in views]).mean(dim=0)
-            self.module.image_head.set_scores(sample, scores)
+        self.module.image_head.set_scores(merged, mean_scores(data_samples_list))
         return merged

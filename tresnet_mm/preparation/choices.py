@@ -12,9 +12,11 @@ from .measures import Measures
 
 TASKS = ('detection', 'multi-label', 'both', 'single-label')
 ARCHS = ('tiny', 'm')
+#: Pixels a second that a CPU core trains the tiny detector on; a classifier is faster.
+_CORE_PIXELS = 900_000
 #: What a first training may cost: images shown, and pixels shown. Tiny: a quarter of an hour of one
-#: busy CPU core, which trains on about 600,000 pixels a second.
-_BUDGET = dict(tiny=(16_000, 4.5e8), m=(100_000, 6e10))
+#: CPU core.
+_BUDGET = dict(tiny=(16_000, 15 * 60 * _CORE_PIXELS), m=(100_000, 6e10))
 #: Least and largest short side of a detector's input, and side of a classifier's.
 _DETECTION_SIDES = dict(tiny=(256, 384), m=(384, 800))
 _LABEL_SIDES = dict(tiny=(128, 192), m=(224, 448))
@@ -71,7 +73,8 @@ def choose(measures: Measures, classes: Sequence[str], task: str, arch: str) -> 
     side = _detection_side(measures, arch) if boxes else _label_side(measures, arch)
     scale = _scale(side.value, measures.aspect) if boxes else (side.value, side.value)
     batch = _batch(measures.images, boxes)
-    epochs = _epochs(measures.images, scale, measures.aspect if boxes else 1.0, arch)
+    pixels = side.value ** 2 * (min(measures.usual_aspect, 2.5) if boxes else 1.0)
+    epochs = _epochs(measures.images, pixels, arch)
     return Choices(
         side=side, scale=scale, batch=batch, epochs=epochs,
         rate=_rate(arch, task, batch.value), flip=_flip(classes),
@@ -119,11 +122,16 @@ def _batch(images: int, boxes: bool) -> Choice:
     return Choice(batch, f'{images} training images are {steps} steps an epoch')
 
 
-def _epochs(images: int, scale: tuple[int, int], aspect: float, arch: str) -> Choice:
-    most, pixels = _BUDGET[arch]
-    shown = min(most, pixels / (scale[1] ** 2 * min(aspect, 2.5)))
+def _epochs(images: int, pixels: float, arch: str) -> Choice:
+    """As many as the budget allows, for ``pixels`` an image."""
+    most, all_pixels = _BUDGET[arch]
+    shown = min(most, all_pixels / pixels)
     epochs = min(max(round(shown / images), 3), 100)
-    return Choice(epochs, f'{epochs} x {images} images = {epochs * images} are shown')
+    text = f'{epochs} x {images} images = {epochs * images} are shown'
+    if arch == 'tiny':
+        minutes = max(round(epochs * images * pixels / _CORE_PIXELS / 60), 1)
+        text += f', in at most {minutes} min of a CPU core or so'
+    return Choice(epochs, text)
 
 
 def _rate(arch: str, task: str, batch: int) -> Choice:

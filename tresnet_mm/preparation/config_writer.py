@@ -210,6 +210,14 @@ test_pipeline = [
     dict(type='Resize', scale=scale, keep_ratio=False, backend='pillow'),
     dict(type='{pack}'),
 ]
+# What `tresnet-mm test --tta` averages: the image and, where mirrored ones are as good, its mirror.
+tta_model = dict(type='MultiLabelTTAModel')
+tta_pipeline = [
+    *test_pipeline[:-1],
+    dict(type='TestTimeAug', transforms=[
+        [dict(type='RandomFlip', prob=prob) for prob in ([0.0, 1.0] if flip else [0.0])],
+        [dict(type='{pack}')]]),
+]
 """
 
 
@@ -262,10 +270,9 @@ def _evaluation(plan: ConfigPlan) -> str:
 
 
 def _schedule(plan: ConfigPlan, chosen: Choices) -> str:
-    gpu = ' on a GPU' if plan.arch == 'm' else ', which take a CPU a quarter of an hour'
     decay = 0.05 if plan.arch == 'tiny' else 0.01
     return (
-        _note(f'{chosen.epochs.why}{gpu}. Objects still getting better at the end: more epochs.')
+        _note(f'{chosen.epochs.why}. Still getting better at the end: more epochs.')
         + f'max_epochs = {chosen.epochs.value}\n'
         + _note(f'val_interval: {chosen.interval.why} in all.')
         + f'train_cfg = dict(max_epochs=max_epochs, val_interval={chosen.interval.value})\n'

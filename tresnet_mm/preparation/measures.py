@@ -19,6 +19,8 @@ class Measures:
     """Median of the images' short sides."""
     aspect: float
     """95th percentile of long side / short side; >= 1."""
+    usual_aspect: float
+    """Median of long side / short side; >= 1."""
     objects: int
     """Boxes to learn from: not ignored ones."""
     empty: int
@@ -64,6 +66,7 @@ def measure(data: SourceData, images: Sequence[SourceImage]) -> Measures:
         images=len(images),
         short_side=float(np.median(short)),
         aspect=float(np.percentile(long / short, 95)),
+        usual_aspect=float(np.median(long / short)),
         objects=len(objects),
         empty=sum(image.boxes is not None and not any(not box.ignore for box in image.boxes)
                   for image in images),

@@ -24,6 +24,13 @@ from .multilabel_visualizer import MultiLabelVisualizer
 from .overlay import overlay_text
 from .run_curves import draw_runs, main_keys, read_run
 from .sheet_writer import SheetWriter
+from .single_label_mistakes import (
+    class_confusion,
+    doubtful_images,
+    label_losses,
+    wrong_images,
+)
+from .single_label_sheets import write_single_label_sheets
 from .training_curve import draw_training_curve, read_scalars
 from .truth import draw_truth
 from .wandb_backend import WandbBackend
@@ -37,9 +44,11 @@ __all__ = [
     'WandbBackend',
     'SheetWriter',
     'add_caption',
+    'class_confusion',
     'class_maps',
     'co_occurrence',
     'contact_sheet',
+    'doubtful_images',
     'doubtful_labels',
     'draw_box_tile',
     'draw_detections',
@@ -53,6 +62,7 @@ __all__ = [
     'find_box_mistakes',
     'image_losses',
     'label_confusion',
+    'label_losses',
     'main_keys',
     'missed_labels',
     'overlay_text',
@@ -60,4 +70,6 @@ __all__ = [
     'read_scalars',
     'write_box_sheets',
     'write_label_sheets',
+    'write_single_label_sheets',
+    'wrong_images',
 ]

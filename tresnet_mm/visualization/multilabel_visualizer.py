@@ -13,6 +13,7 @@ from mmengine.visualization import Visualizer
 
 from ..thresholds import Thresholds, load_thresholds
 from .label_scores import draw_label_scores
+from .truth import image_targets
 
 #: What of a data sample mmdet's visualizer draws on the image.
 _DRAWN_ON_IMAGE = ('instances', 'sem_seg', 'panoptic_seg')
@@ -63,6 +64,8 @@ class MultiLabelVisualizer(Visualizer):
             image: uint8 (H, W, 3) in RGB.
             data_sample: With ``pred_scores`` (num_classes,) probabilities and ``gt_labels``
                 (num_classes,) of 1, 0 and -1 (unknown), or what mmdet's visualizer draws, or both.
+                ``pred_label`` and ``gt_label``, the index of the one class of an image, are drawn
+                as labels too.
             draw_gt: Whether to draw the truth.
             draw_pred: Whether to draw the predictions.
             show: Open a window.
@@ -102,23 +105,21 @@ class MultiLabelVisualizer(Visualizer):
 
     def _add_labels(self, picture: np.ndarray, sample: BaseDataElement, draw_gt: bool,
                     draw_pred: bool) -> np.ndarray:
-        scores = _array(sample, 'pred_scores') if draw_pred else None
-        targets = _array(sample, 'gt_labels') if draw_gt else None
+        scores = np.asarray(sample.pred_scores) if draw_pred and 'pred_scores' in sample else None
+        names = (self.dataset_meta or {}).get('classes') or [
+            str(i) for i in range(0 if scores is None else len(scores))]
+        targets = image_targets(sample, names) if draw_gt else None
         given = scores if scores is not None else targets
         if given is None:
             return picture
         count = len(given)
-        names = (self.dataset_meta or {}).get('classes') or [str(i) for i in range(count)]
+        names = names or [str(i) for i in range(count)]
         predicted: np.ndarray | None = None
-        if scores is not None and 'pred_labels' in sample:
+        if scores is not None and ('pred_labels' in sample or 'pred_label' in sample):
             predicted = np.zeros(count, bool)
-            predicted[np.asarray(sample.pred_labels)] = True
+            predicted[np.asarray(sample.get('pred_labels', sample.get('pred_label')))] = True
         elif scores is not None:
             predicted = scores > load_thresholds(self.thresholds, count, names)
         width = min(max(picture.shape[1], _SMALLEST_WIDTH), _LARGEST_WIDTH)
         return draw_label_scores(picture, scores, names, targets, top=self.top, width=width,
                                  predicted=predicted, text_size=max(13, width // 70))
-
-
-def _array(sample: BaseDataElement, field: str) -> np.ndarray | None:
-    return np.asarray(sample.get(field)) if field in sample else None

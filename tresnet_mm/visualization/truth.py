@@ -1,6 +1,6 @@
 """The true boxes, masks and labels of an image, as a model is given them."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import mmcv
@@ -21,8 +21,8 @@ def draw_truth(image: np.ndarray, sample: BaseDataElement, dataset_meta: Mapping
     Args:
         image: uint8 (H, W, 3) in RGB.
         sample: With ``gt_instances`` (boxes x1, y1, x2, y2 in pixels of ``image``; mmdet's masks
-            where there are some), ``gt_labels`` (num_classes,), or both. Labels between 0 and 1, as
-            mixup makes them, are listed with their value.
+            where there are some), ``gt_labels`` (num_classes,), or both, or ``gt_label``. Labels
+            between 0 and 1, as mixup makes them, are listed with their value.
         dataset_meta: ``classes``, and ``palette`` with an RGB colour for each.
         width: Width in pixels to which the image is scaled before it is drawn on.
 
@@ -38,14 +38,29 @@ def draw_truth(image: np.ndarray, sample: BaseDataElement, dataset_meta: Mapping
         boxes = DetDataSample(gt_instances=_scaled(sample.gt_instances, scale, size))
         visualizer.add_datasample('truth', picture, boxes, draw_pred=False)
         picture = visualizer.get_image()
-    if 'gt_labels' not in sample:
+    labels = image_targets(sample, dataset_meta.get('classes') or ())
+    if labels is None:
         return picture
-    labels = np.asarray(sample.gt_labels)
     names = dataset_meta.get('classes') or [str(i) for i in range(len(labels))]
     soft = bool(((labels > 0) & (labels < 1)).any())
     return draw_label_scores(
         picture, labels if soft else None, names, None if soft else labels, width=width, top=0,
         predicted=labels > 0 if soft else None, text_size=max(13, width // 45))
+
+
+def image_targets(sample: BaseDataElement, classes: Sequence[str]) -> np.ndarray | None:
+    """The true labels (num_classes,) of an image; None where it has none.
+
+    Args:
+        sample: With ``gt_labels`` (num_classes,), or ``gt_label``, the index of its one class.
+        classes: Names of the classes; where there are none, those up to that one are counted.
+    """
+    if 'gt_labels' in sample:
+        return np.asarray(sample.gt_labels)
+    if 'gt_label' not in sample:
+        return None
+    label = int(sample.gt_label)
+    return (np.arange(len(classes) or label + 1) == label).astype(int)
 
 
 def _scaled(instances: InstanceData, scale: float, size: tuple[int, int]) -> InstanceData:

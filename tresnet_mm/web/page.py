@@ -198,8 +198,9 @@ def _text(**settings: Any) -> gr.Markdown:
 def _control_settings(model: WebModel) -> list[dict[str, Any]]:
     """What the thresholds start with, and which of them the model needs."""
     common = model.common_threshold
-    several = model.has_labels and common is None
+    by_score = model.has_labels and not model.one_label
+    several = by_score and common is None
     return [dict(value=_BOXES_ABOVE, visible=model.has_boxes),
             dict(value=0.5 if common is None else common,
-                 visible=model.has_labels and not several),
+                 visible=by_score and not several),
             dict(value=several, visible=several)]

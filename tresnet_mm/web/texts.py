@@ -21,12 +21,16 @@ def results_table(name: str, result: Mapping[str, Any]) -> str:
 
     Args:
         name: The image's.
-        result: As `Inferencer` gives it.
+        result: As `WebModel.describe` gives it.
     """
     size = f'{result["width"]} × {result["height"]} pixels'
     rows = [_row(box, ', '.join(f'{value:.0f}' for value in box['bbox']))
             for box in result.get('boxes', ())]
-    rows = [_row(label, 'image') for label in result.get('labels', ())] + rows
+    labels = [_row(label, 'image') for label in result.get('labels', ())]
+    count, score = result.get('others', (0, 0.))
+    if count:
+        labels.append(_row(dict(score=score, label=f'all {count} others'), 'image'))
+    rows = labels + rows
     if len(rows) > _MOST:
         rows[_MOST:] = [f'<tr><td colspan="3">and {len(rows) - _MOST} more</td></tr>']
     if not rows:

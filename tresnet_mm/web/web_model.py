@@ -22,6 +22,8 @@ from ..visualization import ClassMaps, class_maps, draw_heat
 #: Pixels of the longer side of what is kept and drawn of an image.
 LARGEST_SIDE = 1280
 _SMALLEST_MAP = 400
+#: Classes that are told of an image which has one, the highest scores first.
+_CLASSES_TOLD = 5
 
 
 class BadImage(ValueError):
@@ -65,6 +67,7 @@ class WebModel:
 
     Attributes:
         has_boxes, has_labels, has_maps (bool): What it gives.
+        one_label (bool): Whether its labels are one an image, whatever the thresholds.
 
     Raises:
         ValueError: It gives neither boxes nor labels, or what is no number.
@@ -74,6 +77,7 @@ class WebModel:
         self.name = name
         self.inferencer = inferencer
         self.classes = inferencer.classes
+        self.one_label = inferencer.one_label
         self._lock = Lock()
         inferencer.loader.files.max_pixels = max_pixels
         black = ImageSource(np.zeros((64, 64, 3), np.uint8), 0)
@@ -98,7 +102,8 @@ class WebModel:
         """Which boxes and labels are results; None takes the model's own thresholds of labels."""
         own = self.inferencer.thresholds
         return Decision(boxes_above,
-                        own if labels_above is None else np.full_like(own, labels_above))
+                        own if labels_above is None else np.full_like(own, labels_above),
+                        1 if self.one_label else None)
 
     def find(self, path: str, name: str) -> Finding:
         """Run the model on an image file.
@@ -121,13 +126,23 @@ class WebModel:
         return Finding(name, (width, height), image._replace(pixels=pixels), sample)
 
     def describe(self, finding: Finding, decision: Decision) -> dict[str, Any]:
-        """The results as `Inferencer` gives them, boxes in pixels of the image as it was read."""
+        """The results as `Inferencer` gives them, boxes in pixels of the image as it was read.
+
+        Of a model that gives an image one label: the highest classes, and as ``others`` the number
+        of those that are left and the sum of their scores.
+        """
+        if self.one_label:
+            decision = replace(decision, top_k=_CLASSES_TOLD)
         result = self.inferencer.postprocess(finding.image, finding.sample, decision)
         height, width = finding.image.pixels.shape[:2]
         across, down = finding.size[0] / width, finding.size[1] / height
         for box in result.get('boxes', ()):
             left, top, right, bottom = box['bbox']
             box['bbox'] = [left * across, top * down, right * across, bottom * down]
+        if self.one_label:
+            left = len(self.classes) - len(result['labels'])
+            told = sum(label['score'] for label in result['labels'])
+            result['others'] = left, max(0., sum(result['scores'].values()) - told)
         return dict(result, width=finding.size[0], height=finding.size[1])
 
     def draw(self, finding: Finding, decision: Decision) -> np.ndarray:

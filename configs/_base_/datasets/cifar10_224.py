@@ -1,4 +1,4 @@
-# CIFAR-10, binary version, enlarged to 224 px. CIFAR10_ROOT is the folder cifar-10-batches-bin.
+# CIFAR-10, enlarged to 224 px. CIFAR10_ROOT is the folder cifar-10-batches-bin or ...-py.
 _base_ = 'single_label_224.py'
 
 dataset = dict(type='CIFAR10', data_root='{{$CIFAR10_ROOT:data/cifar-10-batches-bin/}}')

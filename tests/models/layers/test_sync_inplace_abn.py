@@ -1,14 +1,16 @@
-"""InPlaceABN over two processes of unequal batches, against one process on the whole batch."""
+"""InPlaceABN over processes of unequal batches, against one process on the whole batch."""
 
 import os
 
+import pytest
 import torch
 import torch.distributed as dist
-import torch.multiprocessing as mp
 
+from tests.models.readbacks import Readbacks
+from tests.ranks import in_ranks
 from tresnet_mm.models.layers import InPlaceABN
 
-SPLIT = 3  # images of the first of two processes; the second has the rest
+SIZES = {2: [3, 2], 4: [2, 1, 1, 1]}  # of five images, by the number of processes
 ACTIVATIONS = ('leaky_relu', 'identity')
 
 
@@ -28,28 +30,38 @@ def run(layer, x, factors):
     return y.detach(), x.grad, layer.weight.grad, layer.bias.grad, layer.running_var
 
 
-def worker(rank: int, folder: str) -> None:
-    dist.init_process_group('gloo', f'file://{folder}/store', rank=rank, world_size=2)
-    part = slice(None, SPLIT) if rank == 0 else slice(SPLIT, None)
+def shares():
+    """In one of several processes: what comes of its images."""
+    sizes = SIZES[dist.get_world_size()]
+    start = sum(sizes[:dist.get_rank()])
+    part = slice(start, start + sizes[dist.get_rank()])
     results = {}
     for activation in ACTIVATIONS:
         layer, x, factors = make_case(activation)
-        results[activation] = run(layer, x[part], factors[part])
-    torch.save(results, f'{folder}/{rank}.pt')
-    dist.barrier()
-    # Without taking the group down, in which torch 2.1 may wait for its own threads for ever.
-    os._exit(0)
+        with Readbacks('cpu') as reads:
+            results[activation] = run(layer, x[part], factors[part])
+        assert reads.ours == []  # a device would have been waited for
+    return results
 
 
-def test_two_processes_equal_one(tmp_path):
-    mp.spawn(worker, (str(tmp_path),), nprocs=2)
-    parts = [torch.load(tmp_path / f'{rank}.pt', weights_only=True) for rank in range(2)]
+@pytest.fixture(scope='module')
+def results(tmp_path_factory):
+    return in_ranks('tests.models.layers.test_sync_inplace_abn:shares', tuple(SIZES),
+                    tmp_path_factory.mktemp('ranks'))
+
+
+@pytest.mark.reliability(
+    done='synchronised ABN over two and four processes of unequal batches',
+    happens='outputs, gradients and running statistics of one process on the whole batch')
+@pytest.mark.skipif(not hasattr(os, 'fork'), reason='forks')
+@pytest.mark.parametrize('world', SIZES)
+def test_processes_equal_one(world, results):
     for activation in ACTIVATIONS:
         y, grad_x, grad_weight, grad_bias, running_var = run(*make_case(activation))
-        first, second = parts[0][activation], parts[1][activation]
-        torch.testing.assert_close(torch.cat([first[0], second[0]]), y)
-        torch.testing.assert_close(torch.cat([first[1], second[1]]), grad_x)
-        torch.testing.assert_close(first[2] + second[2], grad_weight)
-        torch.testing.assert_close(first[3] + second[3], grad_bias)
-        torch.testing.assert_close(first[4], running_var)
-        torch.testing.assert_close(second[4], running_var)
+        parts = [rank[activation] for rank in results[world]]
+        torch.testing.assert_close(torch.cat([part[0] for part in parts]), y)
+        torch.testing.assert_close(torch.cat([part[1] for part in parts]), grad_x)
+        torch.testing.assert_close(sum(part[2] for part in parts), grad_weight)
+        torch.testing.assert_close(sum(part[3] for part in parts), grad_bias)
+        for part in parts:
+            torch.testing.assert_close(part[4], running_var)

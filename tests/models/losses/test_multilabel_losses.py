@@ -7,7 +7,9 @@ import torch
 from mmengine.registry import MODELS
 
 from tests.lines import needs_compiler, needs_half_on_cpu
+from tresnet_mm.class_values import save_class_values
 from tresnet_mm.models.losses import (
+    PartialAsymmetricLoss,
     hill_loss,
     partial_asymmetric_loss,
     splc_loss,
@@ -286,6 +288,20 @@ def test_partial_modes():
                                ((annotated + others) * weight).sum())
     with pytest.raises(ValueError, match='2 class_priors for 4 classes'):
         partial_asymmetric_loss(x, y, class_priors=[0.1, 0.2])
+
+
+def test_priors_from_a_file(tmp_path):
+    x, y = torch.tensor([[2.0, -1.0]]), torch.tensor([[-1, -1]])
+    file = tmp_path / 'priors.json'
+    save_class_values(file, 'priors', [0.3, 0.01], ['cat', 'dog'])
+    by_file = PartialAsymmetricLoss(class_priors=str(file), likelihood_topk=0)
+    assert by_file(x, y) == PartialAsymmetricLoss(class_priors=[0.3, 0.01], likelihood_topk=0)(x, y)
+    assert by_file(x, y) != PartialAsymmetricLoss(likelihood_topk=0)(x, y)
+    save_class_values(file, 'thresholds', [0.3, 0.01], ['cat', 'dog'])
+    with pytest.raises(ValueError, match='priors.json is no file of priors'):
+        PartialAsymmetricLoss(class_priors=file)
+    with pytest.raises(FileNotFoundError, match='priors file .*none.json does not exist'):
+        PartialAsymmetricLoss(class_priors=tmp_path / 'none.json')
 
 
 @pytest.mark.parametrize('type_', TYPES)

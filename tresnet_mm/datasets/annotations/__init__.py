@@ -1,4 +1,4 @@
-"""The one reading of annotation files: COCO, PASCAL VOC, YOLO and label tables.
+"""The one reading of annotation files: COCO, PASCAL VOC, YOLO, Open Images, NUS-WIDE, tables.
 
 Every dataset, metric and check reads its file through these functions, so that they judge it alike.
 They need no torch. What they refuse, they refuse by one ``ValueError`` (``FileNotFoundError`` for a
@@ -12,13 +12,28 @@ from .coco_segmentation import clean_segmentation, with_clean_mask
 from .file_names import ImageFolder
 from .label_table import LabelRow, LabelTable, read_label_table
 from .mat_file import read_mat
-from .text_file import check_regular_file, is_local, parse_json, read_text, without_collection
+from .nus_wide import read_image_list, read_label_column
+from .open_images import (
+    ImageLabels,
+    read_class_descriptions,
+    read_class_list,
+    read_image_labels,
+)
+from .text_file import (
+    check_regular_file,
+    is_local,
+    open_text,
+    parse_json,
+    read_text,
+    without_collection,
+)
 from .voc_xml import VOCFile, VOCObject, read_voc_file, read_voc_list, read_voc_objects
 from .yolo_text import YOLOObject, read_yolo_text
 
 __all__ = [
     'CocoFile',
     'ImageFolder',
+    'ImageLabels',
     'LabelRow',
     'LabelTable',
     'ObjectCounts',
@@ -31,8 +46,14 @@ __all__ = [
     'count_objects',
     'drop_reason',
     'is_local',
+    'open_text',
     'parse_json',
+    'read_class_descriptions',
+    'read_class_list',
     'read_coco',
+    'read_image_labels',
+    'read_image_list',
+    'read_label_column',
     'read_label_table',
     'read_mat',
     'read_text',

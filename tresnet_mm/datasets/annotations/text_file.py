@@ -8,9 +8,9 @@ import os
 import stat
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from typing import Any
+from typing import Any, TextIO
 
-from mmengine.fileio import get
+from mmengine.fileio import get, get_local_path
 
 _KINDS = {
     stat.S_IFDIR: 'a folder',
@@ -76,6 +76,24 @@ def read_text(path: str, backend_args: Mapping | None = None) -> str:
         line = text.count('\n', 0, text.index('\0')) + 1
         raise ValueError(f'{path}:{line}: a NUL character: no text, or UTF-16; save it as UTF-8')
     return text
+
+
+@contextmanager
+def open_text(path: str, backend_args: Mapping | None = None) -> Iterator[TextIO]:
+    """Open a UTF-8 file that is too large to be read whole; line ends stay as they are.
+
+    Raises:
+        FileNotFoundError: There is no such file.
+        ValueError: It is no ordinary file, or what is read of it is not UTF-8.
+    """
+    if is_local(path, backend_args):
+        check_regular_file(path)
+    try:
+        with get_local_path(path, backend_args=backend_args) as local, \
+                open(local, encoding='utf-8-sig', newline='') as file:
+            yield file
+    except UnicodeDecodeError as error:
+        raise ValueError(f'{path}: not UTF-8 text ({error.reason}): save it as UTF-8') from None
 
 
 @contextmanager

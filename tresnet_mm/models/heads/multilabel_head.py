@@ -174,18 +174,19 @@ class MultiLabelHead(BaseModule):
         logits = self.logits(feats, data_samples, inputs)
         targets = self.stack_targets(data_samples).to(logits.device, torch.float32)
         known = targets != UNKNOWN
-        outside = ((targets < 0) | (targets > 1)) & known
-        # one transfer for all three answers: each would make the device wait
-        finite, any_outside, all_known = torch.stack(
-            [logits.isfinite().all(), outside.any() | targets.isnan().any(), known.all()]).tolist()
-        if any_outside:
+        inside = (targets >= 0) & (targets <= 1)
+        # one transfer for all three answers: the host waits for the device in each
+        finite, in_range, all_known = torch.stack(
+            [logits.isfinite().all(), (inside | ~known).all(), known.all()]).tolist()
+        if not in_range:
             raise ValueError('gt_labels must lie in [0, 1] (or be -1 for unknown), got values from '
                              f'{targets.min().item():g} to {targets.max().item():g}')
         if self.check_finite and not finite:
             raise ValueError(self._not_finite(logits, data_samples, inputs))
         by_class = {}
         if self.class_weight is not None:
-            by_class = dict(weight=self.class_weight.to(targets).expand_as(targets))
+            self.class_weight = self.class_weight.to(targets)  # stays there for the next step
+            by_class = dict(weight=self.class_weight.expand_as(targets))
         if all_known or _knows_unknown(self.loss_module):
             return dict(loss_mlc=self.loss_module(logits, targets, **by_class))
         averages = getattr(self.loss_module, 'reduction', None) == 'mean'
@@ -204,11 +205,11 @@ class MultiLabelHead(BaseModule):
         if self.check_finite and not logits.isfinite().all():
             raise ValueError(self._not_finite(logits, data_samples, inputs))
         keep_raw = self.calibrated and self.calibration.fitted
-        for sample, scores, raw in zip(data_samples, self.probabilities(logits), logits.sigmoid(),
-                                       strict=True):
+        for sample in data_samples:
             if 'gt_labels' in sample:
                 self._require_classes(sample)
-            self.set_scores(sample, scores)
+        self.set_scores(data_samples, self.probabilities(logits))
+        for sample, raw in zip(data_samples, logits.sigmoid(), strict=True):
             if keep_raw:
                 sample.raw_scores = raw
         return data_samples
@@ -217,13 +218,22 @@ class MultiLabelHead(BaseModule):
         """The scores (N, num_classes) of logits, calibrated where the checkpoint says how."""
         return (self.calibration(logits) if self.calibrated else logits).sigmoid()
 
-    def set_scores(self, sample: BaseDataElement, scores: Tensor) -> None:
-        """Store the probabilities (num_classes,) of one image and what they predict."""
-        sample.pred_scores = scores
-        sample.pop('raw_scores', None)  # of one view, where several are merged
-        if self.thresholds is not None:
-            above = scores > self.thresholds.to(scores)
-            sample.pred_labels = above.nonzero().flatten()
+    def set_scores(self, data_samples: Sequence[BaseDataElement], scores: Tensor) -> None:
+        """Store the probabilities (N, num_classes) of N images and what they predict.
+
+        ``pred_labels`` are on the CPU: how many there are has to be known there, and all images'
+        are fetched by one transfer.
+        """
+        for sample, row in zip(data_samples, scores, strict=True):
+            sample.pred_scores = row
+            sample.pop('raw_scores', None)  # of one view, where several are merged
+        if self.thresholds is None:
+            return
+        if self._thresholds is not None:
+            self._thresholds = self._thresholds.to(scores.device)  # stays there for the next batch
+        above = scores > self.thresholds.to(scores)
+        for sample, row in zip(data_samples, above.cpu(), strict=True):
+            sample.pred_labels = row.nonzero().flatten()
 
     def stack_targets(self, data_samples: Sequence[BaseDataElement]) -> Tensor:
         """Return the targets (N, num_classes) of a batch, checked for their number of classes."""
@@ -247,7 +257,8 @@ class MultiLabelHead(BaseModule):
                inputs: Tensor | None) -> Tensor | None:
         if inputs is None:
             return None
-        return valid_cells(data_samples, inputs.shape[-2:], _last(feats).shape[-2:])
+        x = _last(feats)
+        return valid_cells(data_samples, inputs.shape[-2:], x.shape[-2:], x.device)
 
     def _require_classes(self, sample: BaseDataElement) -> None:
         count = sample.gt_labels.shape

@@ -62,21 +62,20 @@ class SingleLabelHead(MultiLabelLinearHead):
             raise ValueError(self._not_finite(logits, data_samples, inputs))
         if self.class_weight is None:
             return dict(loss_cls=self.loss_module(logits, targets))
-        weight = self.class_weight.to(logits.device)[targets]
-        return dict(loss_cls=self.loss_module(logits, targets, weight))
+        self.class_weight = self.class_weight.to(logits.device)  # stays there for the next step
+        return dict(loss_cls=self.loss_module(logits, targets, self.class_weight[targets]))
 
     def probabilities(self, logits: Tensor) -> Tensor:
         """Map logits (N, num_classes) to probabilities that sum to 1."""
         return logits.softmax(dim=1)
 
-    def set_scores(self, sample: BaseDataElement, scores: Tensor,
-                   raw: Tensor | None = None) -> None:
-        """Store the probabilities (num_classes,) of one image and the class of the highest.
+    def set_scores(self, data_samples: Sequence[BaseDataElement], scores: Tensor) -> None:
+        """Store the probabilities (N, num_classes) of N images and the class of the highest.
 
         ``pred_label`` is a tensor of one index, as ``gt_label`` is.
         """
-        sample.pred_scores = scores
-        sample.pred_label = scores.argmax(dim=0, keepdim=True)
+        for sample, row, best in zip(data_samples, scores, scores.argmax(1, True), strict=True):
+            sample.pred_scores, sample.pred_label = row, best
 
     def stack_targets(self, data_samples: Sequence[BaseDataElement]) -> Tensor:
         """Return the class indices (N,) of a batch, checked."""
@@ -90,7 +89,7 @@ class SingleLabelHead(MultiLabelLinearHead):
             if target.numel() != 1 or target.is_floating_point():
                 raise ValueError(f'gt_label of {name} must be one class index, got '
                                  f'{sample.gt_label}')
-            if not target.is_cuda and not 0 <= int(target) < self.num_classes:
+            if target.device.type == 'cpu' and not 0 <= int(target) < self.num_classes:
                 raise ValueError(f'gt_label of {name} is {int(target)}, but SingleLabelHead has '
                                  f'num_classes={self.num_classes}; set num_classes to the number '
                                  'of classes of the dataset')

@@ -8,7 +8,8 @@ from torch import Tensor
 
 
 def valid_cells(data_samples: Sequence[BaseDataElement] | None, input_shape: Sequence[int],
-                feature_shape: Sequence[int]) -> Tensor | None:
+                feature_shape: Sequence[int],
+                device: torch.device | str | None = None) -> Tensor | None:
     """Tell which cells of a feature map see the image and which only see batch padding.
 
     Images of different size are padded at the right and bottom to share a batch. Pooling over the
@@ -19,6 +20,7 @@ def valid_cells(data_samples: Sequence[BaseDataElement] | None, input_shape: Seq
             read, a sample without it counts as unpadded.
         input_shape: Height and width of the batch in pixels.
         feature_shape: Height and width of the feature map in cells.
+        device: Where the answer is made; one made elsewhere would make the host wait to copy it.
 
     Returns:
         Boolean (N, height, width), True where the cell belongs to the image, or None where no
@@ -28,7 +30,7 @@ def valid_cells(data_samples: Sequence[BaseDataElement] | None, input_shape: Seq
     shapes = [tuple(s.metainfo.get('img_shape', (height, width))[:2]) for s in data_samples or ()]
     if all(h >= height and w >= width for h, w in shapes):
         return None
-    valid = torch.zeros(len(shapes), rows, cols, dtype=torch.bool)
+    valid = torch.zeros(len(shapes), rows, cols, dtype=torch.bool, device=device)
     for mask, (h, w) in zip(valid, shapes, strict=True):
         mask[:max(1, -(-h * rows // height)), :max(1, -(-w * cols // width))] = True
     return valid

@@ -106,7 +106,8 @@ def broadcast_weight(weight: Tensor | None, shape: torch.Size) -> Tensor | None:
 
 def should_validate(pred: Tensor, validate: bool | None) -> bool:
     """Whether values are to be checked: None means on the CPU only; never while compiling."""
-    return (not pred.is_cuda if validate is None else validate) and not is_compiling()
+    on_cpu = pred.device.type == 'cpu'  # elsewhere the host would wait for the device
+    return (on_cpu if validate is None else validate) and not is_compiling()
 
 
 def check_nan(loss: Tensor, logits: Tensor, validate: bool | None) -> None:

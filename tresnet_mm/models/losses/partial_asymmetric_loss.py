@@ -1,11 +1,14 @@
 """Class-aware selective loss (arXiv 2110.10955) for images annotated in part."""
 
 from collections.abc import Sequence
+from functools import lru_cache
+from pathlib import Path
 
 import torch
 from mmengine.registry import MODELS
 from torch import Tensor
 
+from ...class_values import read_class_values
 from .asymmetric_term import AsymmetricTerm
 from .chunked_binary_loss import chunked_binary_loss
 from .loss_module import LossModule, check_reduction
@@ -115,11 +118,18 @@ def _likely(entries: MultiLabelEntries, class_priors: Sequence[float] | None,
     if class_priors is not None:
         if len(class_priors) != x.shape[1]:
             raise ValueError(f'{len(class_priors)} class_priors for {x.shape[1]} classes')
-        likely |= torch.tensor(class_priors, device=x.device) > prior_threshold
+        likely |= _frequent(tuple(class_priors), prior_threshold, x.device)
     top = min(likelihood_topk * len(x), x.numel())
     # the annotated ones come last, and may be marked: they are no candidates anyway
     order = x.masked_fill(entries.known, -torch.inf).flatten().topk(top).indices
     return likely.flatten().index_fill(0, order, True).view_as(likely)
+
+
+@lru_cache(maxsize=8)
+def _frequent(class_priors: tuple[float, ...], prior_threshold: float,
+              device: torch.device) -> Tensor:
+    """Which classes (C,) are frequent; kept, as the host waits whenever it sends a constant."""
+    return torch.tensor(class_priors, device=device) > prior_threshold
 
 
 def _checked(mode: str, gamma_pos: float, gamma_neg: float, gamma_unann: float,
@@ -144,13 +154,16 @@ class PartialAsymmetricLoss(LossModule):
     """Class-aware selective loss; see `partial_asymmetric_loss` for the arguments.
 
     The paper estimates the priors by a first model, trained with ``mode='ignore'``: the mean of its
-    scores over the training images.
+    scores over the training images. ``tresnet-mm class-priors`` does that.
 
     Args:
+        class_priors: As the function's, or the file that ``tresnet-mm class-priors`` wrote, in the
+            order of the model's classes.
         loss_weight: What the loss is multiplied by.
 
     Raises:
-        ValueError: If a constant is out of its range.
+        FileNotFoundError: If there is no such file of priors.
+        ValueError: If a constant is out of its range, or the file holds something else.
 
     Examples:
         >>> import torch
@@ -170,7 +183,7 @@ class PartialAsymmetricLoss(LossModule):
         alpha_neg: float = 1,
         alpha_unann: float = 1,
         clip: float | None = 0,
-        class_priors: Sequence[float] | None = None,
+        class_priors: Sequence[float] | str | Path | None = None,
         prior_threshold: float = 0.05,
         likelihood_topk: int = 5,
         reduction: str = 'sum',
@@ -179,6 +192,8 @@ class PartialAsymmetricLoss(LossModule):
         ignore_index: float = -1,
         validate: bool | None = None,
     ) -> None:
+        if isinstance(class_priors, str | Path):
+            _, class_priors = read_class_values(class_priors, 'priors')
         _checked(mode, gamma_pos, gamma_neg, gamma_unann, clip, eps, class_priors, likelihood_topk)
         super().__init__(
             partial_asymmetric_loss, reduction, loss_weight, mode=mode, gamma_pos=gamma_pos,

@@ -1,0 +1,1 @@
+"""Kernels in Triton; importing one needs the optional package triton."""
