@@ -9,7 +9,7 @@ ARCH ?=
 CASES ?= 100000
 SCALE ?= 1
 SAMPLE ?= 40
-SEED ?= $(shell date +%s)
+SEED := $(or $(SEED),$(shell date +%s))
 TESTS ?=
 # One worker a core with one thread each: the suite is many small computations.
 WORKERS ?= logical

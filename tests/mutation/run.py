@@ -76,6 +76,7 @@ def _test(module: str, source: str, tests: Sequence[str]) -> int:
 
     loader.get_code = code_of  # type: ignore[assignment]
     try:
-        return int(pytest.main(['-x', '-q', '-p', 'no:cacheprovider', '-m', 'not slow', *tests]))
+        return int(pytest.main(['-x', '-q', '-p', 'no:cacheprovider', '-m',
+                                'not slow and not long', *tests]))
     except BaseException:
         return int(pytest.ExitCode.INTERNAL_ERROR)

@@ -110,8 +110,8 @@ def _every(steps: int) -> int:
 
 PARTS = {
     'iterations': Part(iterations, 3000, 'iteration', dict(main_bytes=2000, workers_bytes=2000)),
-    # its workers are new ones in every epoch
-    'epochs': Part(epochs, 200, 'epoch', dict(main_bytes=2000)),
+    # a step has a validation and a checkpoint, too; the workers are new ones in every epoch
+    'epochs': Part(epochs, 200, 'epoch', dict(main_bytes=8000)),
     'calls': Part(calls, 10_000, 'call', dict(main_bytes=100)),
 }
 
