@@ -10,7 +10,8 @@ from tresnet_mm.commands.launch import check_annotation_files
 
 
 def said(path, monkeypatch, loader='train_dataloader', **variables) -> str:
-    for name in ('COCO_ROOT', 'VOC_ROOT', 'SHAPES_ROOT', 'SPARSE_SHAPES_ROOT'):
+    for name in ('COCO_ROOT', 'VOC_ROOT', 'SHAPES_ROOT', 'SPARSE_SHAPES_ROOT',
+                 'NUSWIDE_ROOT', 'OPENIMAGES_ROOT'):
         monkeypatch.delenv(name, raising=False)
     for name, value in variables.items():
         monkeypatch.setenv(name, value)
@@ -21,6 +22,8 @@ def said(path, monkeypatch, loader='train_dataloader', **variables) -> str:
 
 @pytest.mark.parametrize(('name', 'variable'), [
     ('fcos_tresnet_m', 'COCO_ROOT'), ('multilabel_tresnet_l_448', 'COCO_ROOT'),
+    ('multilabel_nuswide_tresnet_l_448', 'NUSWIDE_ROOT'),
+    ('multilabel_openimages_tresnet_m_224', 'OPENIMAGES_ROOT'),
     ('multilabel_voc07_tresnet_l_448', 'VOC_ROOT'), ('fcos_tresnet_tiny_shapes', 'SHAPES_ROOT'),
     ('multilabel_tresnet_tiny_shapes_sparse', 'SPARSE_SHAPES_ROOT')])
 def test_the_variable_is_the_one_that_the_config_reads(

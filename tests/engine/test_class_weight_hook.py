@@ -159,3 +159,23 @@ def test_a_run_and_its_resumption_weight_classes_and_count_epochs(dataset, tmp_p
     assert [corrected for corrected, _ in seen] == [0, 1, 1]
     for _, weight in seen:
         assert weight == pytest.approx(effective_weights([3, 1, 0], 0.9).tolist())
+
+
+def test_named_heads_are_weighted_by_labels_of_their_own():
+    class Records(list):
+        get_data_info = list.__getitem__
+
+    boxes = [dict(bbox_label=0), dict(bbox_label=1)]
+    data = Records([dict(instances=boxes, image_labels=dict(weather=([1], []))),
+                    dict(instances=boxes[:1], image_labels=dict(weather=([1], [0]))),
+                    dict(instances=boxes[:1], image_labels={})])
+    assert image_counts(data) == {0: 3, 1: 1}
+    assert image_counts(data, 'weather') == {1: 2}
+    model = nn.ModuleDict(dict(
+        image_head=MultiLabelLinearHead(2, 4),
+        image_heads=nn.ModuleDict(dict(weather=MultiLabelLinearHead(2, 4)))))
+    ClassWeightHook(beta=0.9).before_train(runner_of(model, data)[0])
+    np.testing.assert_allclose(model.image_head.class_weight, effective_weights([3, 1], 0.9),
+                               rtol=1e-6)
+    np.testing.assert_allclose(model.image_heads.weather.class_weight,
+                               effective_weights([0, 2], 0.9), rtol=1e-6)

@@ -144,6 +144,9 @@ def test_resume_keeps_the_best(tmp_path):
     make(tmp_path, epochs=2, target=8.0)[0].train()
     before = json.loads((tmp_path / 'best_weights.json').read_text())
     assert (before['epoch'], before['weights']) == (2, 'plain')
+    # What a kill between the record and the removal of the former best leaves.
+    for name in ('best_toy_near_ema_epoch_1.pth', 'best_toy_far_ema_epoch_1.pth'):
+        (tmp_path / name).touch()
     runner, recorder = make(tmp_path, epochs=3, target=8.0, resume=True)
     runner.train()
     assert len(recorder.metrics) == 1
@@ -151,6 +154,8 @@ def test_resume_keeps_the_best(tmp_path):
     ema = recorder.metrics[0]['toy/ema_near']
     assert ema == pytest.approx(averages(12)[-1] - 8, abs=1e-4)
     assert json.loads((tmp_path / 'best_weights.json').read_text()) == before
+    assert sorted(path.name for path in tmp_path.glob('best_*.pth')) == [
+        'best_toy_far_ema_epoch_1.pth', before['file']]
     # A new run in the same folder starts from nothing.
     make(tmp_path, epochs=1, target=8.0)[0].train()
     assert json.loads((tmp_path / 'best_weights.json').read_text())['epoch'] == 1

@@ -10,7 +10,7 @@ from mmengine.hooks import Hook
 
 from tresnet_mm.checkpoint.files import read_file
 from tresnet_mm.checkpoint.saved_runs import newest_whole
-from tresnet_mm.engine import StopSignalHook, TrainingStopped
+from tresnet_mm.engine import SafeCheckpointHook, StopSignalHook, TrainingStopped
 
 from .conftest import assert_same_state, state
 
@@ -356,3 +356,22 @@ def test_a_checkpoint_of_a_stranger_removes_nothing_but_checkpoints_of_the_run(t
     train('run', *SAFE, epochs=2, resume=True, extra=[Claim()])
     assert victim.is_dir() and (folder / 'notes.txt').exists()
     assert not (folder / 'epoch_0.pth').exists() and (folder / 'epoch_2.pth').exists()
+
+
+@pytest.mark.parametrize('stopped', [False, True])
+def test_what_a_killed_run_did_not_come_to_remove_goes(train, tmp_path, monkeypatch, stopped):
+    folder = tmp_path / 'broken'
+    if stopped:
+        with pytest.raises(TrainingStopped):
+            train('broken', *SAFE, extra=[SignalAt(6)])
+    with monkeypatch.context() as patched, pytest.raises(Break):
+        def killed(self, path):
+            raise Break
+
+        patched.setattr(SafeCheckpointHook, '_remove', killed)
+        train('broken', *SAFE, resume=stopped)
+    left = ['epoch_1.pth', *(['epoch_1_iter_6.pth'] if stopped else []), 'epoch_2.pth']
+    assert sorted(path.name for path in folder.glob('epoch_*')) == sorted(left)
+    (folder / 'epoch_0.pth').write_text('of the user')
+    train('broken', *SAFE, resume=True)
+    assert sorted(path.name for path in folder.glob('epoch_*')) == ['epoch_0.pth', 'epoch_4.pth']

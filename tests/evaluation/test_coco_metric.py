@@ -290,3 +290,12 @@ def test_names_of_mmdet_mean_the_checked_classes():
     assert METRICS.get('mmdet.CocoMetric') is CheckedCocoMetric
     assert DATASETS.get('CocoDataset') is CheckedCocoDataset
     assert TRANSFORMS.get('LoadImageFromFile') is LoadImageFromFileChecked
+
+
+@pytest.mark.parametrize('metric', METRICS_OF_BOTH)
+def test_images_whose_boxes_nobody_has_annotated_are_left_out(tmp_path, metric):
+    coco = coco_file()
+    ann_file, samples = write(tmp_path, coco), predictions(coco)
+    strange = dict(copy.deepcopy(samples[0]), img_id='labels/0.png', has_boxes=False)
+    same(evaluate(metric, ann_file, [samples[0], strange, *samples[1:]], metric='bbox'),
+         evaluate(metric, ann_file, samples, metric='bbox'))

@@ -338,6 +338,25 @@ def test_masks_are_cocos_run_lengths():
         np.testing.assert_array_equal(coco_mask.decode(json.loads(json.dumps(box['mask']))), mask)
 
 
+def test_named_image_heads_have_results_of_their_own():
+    whole = sample()
+    whole.weather = BaseDataElement(
+        pred_scores=torch.tensor([0.25, 0.75]), pred_label=torch.tensor([1]))
+    whole.scene = BaseDataElement(pred_scores=torch.tensor([0.625, 0.125, 0.75]))
+    whole.mood = BaseDataElement(
+        pred_scores=torch.tensor([0.25, 0.5]), pred_labels=torch.tensor([0]))
+    result = json.loads(json.dumps(describe(whole, ('a', 'b'), HALF, dict(
+        weather=('sun', 'rain'), scene=('x', 'y', 'z'), mood=('m', 'n'), quality=('good', )))))
+    assert result['image_labels'] == dict(
+        weather=dict(labels=[dict(label='rain', label_id=1, score=0.75)],
+                     scores=dict(sun=0.25, rain=0.75)),
+        scene=dict(labels=[dict(label='z', label_id=2, score=0.75),
+                           dict(label='x', label_id=0, score=0.625)],
+                   scores=dict(x=0.625, y=0.125, z=0.75)),
+        mood=dict(labels=[dict(label='m', label_id=0, score=0.25)], scores=dict(m=0.25, n=0.5)))
+    assert 'image_labels' not in describe(sample(), ('a', 'b'), HALF, dict(weather=('sun', )))
+
+
 @pytest.mark.parametrize(('wrong', 'message'), [
     (sample(scores=torch.tensor([0.5, float('inf')])), 'NaN or infinite'),
     (sample(labels=torch.tensor([0, 2])), 'gives label 2, but there are 2 classes'),

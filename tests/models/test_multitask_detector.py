@@ -13,7 +13,7 @@ from mmengine.runner.checkpoint import get_state_dict, load_state_dict
 from mmengine.structures import InstanceData
 
 from tresnet_mm.models import MultiLabelClassifier, MultiTaskTTAModel
-from tresnet_mm.models.multitask_detector import image_labels
+from tresnet_mm.models.image_labels import image_labels
 
 CLASSES = 3
 PREPROCESSOR = dict(type='DetDataPreprocessor', mean=[0.] * 3, std=[255.] * 3, bgr_to_rgb=True,

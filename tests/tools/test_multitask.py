@@ -9,6 +9,7 @@ import pytest
 from mmengine.config import Config
 from mmengine.runner import Runner
 
+from tresnet_mm import Inferencer
 from tresnet_mm.archs import ARCHS
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -83,3 +84,59 @@ def test_real_images(coco_tiny, tmp_path, monkeypatch):
             expected = {names[a['category_id']] for a in annotations['annotations']
                         if a['image_id'] == int(Path(path).stem)}
             assert set(data['classes'][row == 1]) == expected
+
+
+TWO_SETS = """
+_base_ = '{root}/configs/multitask_fcos_tresnet_tiny_shapes.py'
+
+metainfo = dict(_base_.metainfo, image_classes=dict(weather=('sun', 'rain'), scene=('a', 'b', 'c')))
+boxes = dict(_base_.train_dataloader.dataset, metainfo=metainfo)
+labels = dict(
+    type='LabelledImages', data_root='{shapes}', data_prefix=dict(img='train'), metainfo=metainfo,
+    image_labels=dict(weather='weather.csv', scene='scene.csv'), pipeline=boxes['pipeline'])
+train_dataloader = dict(
+    batch_size=8, sampler=dict(_delete_=True, type='MultiDataSampler', dataset_ratio=(3, 1)),
+    dataset=dict(_delete_=True, type='ConcatDataset', datasets=[boxes, labels]))
+val_dataloader = dict(dataset=dict(
+    metainfo=metainfo, image_labels=dict(weather='val.csv'), boxes='some'))
+test_dataloader = val_dataloader
+model = dict(
+    loss_weighting='uncertainty', label_scores='mean',
+    image_heads=dict(weather=dict(type='SingleLabelHead', num_classes=2),
+                     scene=dict(type='MultiLabelLinearHead', num_classes=3)))
+val_evaluator = [*_base_.val_evaluator, dict(type='SingleLabelMetric', field='weather')]
+test_evaluator = val_evaluator
+"""
+
+
+@pytest.mark.slow
+def test_two_data_sets_with_labels_of_their_own(tmp_path, monkeypatch):
+    """Boxes from one, weather and scene from the other; evaluated where there are labels."""
+    shapes, work = tmp_path / 'shapes', tmp_path / 'work'
+    monkeypatch.setenv('SHAPES_ROOT', str(shapes))
+    run('tools/make_shapes.py', str(shapes), '--num-train', '16', '--num-val', '6')
+    names = {split: [image['file_name'] for image in json.loads(
+        (shapes / f'annotations/instances_{split}.json').read_text())['images']]
+        for split in ('train', 'val')}
+    for name, lines in (
+            ('weather', [f'{name},{"rain" if i % 2 else "sun"}'
+                         for i, name in enumerate(names['train'][:8])]),
+            ('scene', [f'{name},a;c' for name in names['train'][4:12]]),
+            ('val', [f'{name},rain' for name in names['val'][:4]])):
+        (shapes / f'{name}.csv').write_text('\n'.join(['img_path,labels', *lines]))
+    config = tmp_path / 'two_sets.py'
+    config.write_text(TWO_SETS.format(root=ROOT, shapes=shapes))
+    said = run('tools/train.py', str(config), '--work-dir', str(work), '--cfg-options', *OPTIONS)
+    assert "of 12 images 0 with annotated boxes, 8 with labels of 'weather', 8 with labels of " \
+        "'scene'" in said
+    lines = [json.loads(line) for file in work.glob('*/vis_data/scalars.json')
+             for line in file.read_text().splitlines()]
+    assert any({'coco/bbox_mAP', 'multi-label/mAP', 'weather/top1'} <= set(line) for line in lines)
+    said = run('tools/test.py', str(config), str(work / 'epoch_1.pth'), '--work-dir',
+               str(work / 'test'), '--cfg-options', *OPTIONS)
+    assert 'weather/top1' in said
+    inferencer = Inferencer(str(config), str(work / 'epoch_1.pth'), device='cpu')
+    (result, ) = inferencer(str(shapes / 'val' / names['val'][0]))
+    assert set(result['image_labels']['weather']['scores']) == {'sun', 'rain'}
+    assert len(result['image_labels']['weather']['labels']) == 1
+    assert set(result['image_labels']['scene']['scores']) == {'a', 'b', 'c'}

@@ -77,6 +77,8 @@ def check_metric_thresholds(subject: Subject) -> Iterator[Problem]:
               *((head.key.rpartition('.')[0], _part(subject.cfg, head.key)) for head in
                 subject.heads if head.image_level)]
     for key, part in places:
+        if part.get('field'):  # of a named image head, with classes of its own
+            continue
         thresholds = part.get('thresholds')
         if classes and isinstance(thresholds, (list, tuple)) and len(thresholds) != len(classes):
             yield Problem(f'{len(thresholds)} thresholds for {len(classes)} classes',

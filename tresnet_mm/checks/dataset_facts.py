@@ -19,6 +19,7 @@ from mmengine.fileio import list_from_file
 from ..config_tree import dataset_parts, join, other_folder, type_name
 from ..datasets import CocoMultiLabel
 from ..datasets.annotations import count_objects, is_local
+from ..datasets.image_labels import NamedLabels
 from .coco_facts import CocoFacts
 from .problem import Problem
 
@@ -39,6 +40,7 @@ class DatasetFacts:
         crowds: Objects that are regions to ignore.
         left_out: Annotations that are left out, by reason.
         coco: The content of its annotation file, if that is COCO's.
+        image_labels: By path, the labels of images that have any of their own, by kind.
         problems: What is wrong with it in itself.
     """
 
@@ -53,6 +55,7 @@ class DatasetFacts:
     crowds: int = 0
     left_out: Counter[str] = field(default_factory=Counter)
     coco: CocoFacts | None = None
+    image_labels: dict[str, NamedLabels] = field(default_factory=dict)
     problems: list[Problem] = field(default_factory=list)
 
     def where(self, *names: str) -> str:
@@ -109,6 +112,13 @@ class DatasetReader:
                 'a file that is there'))
         elif facts.ann_file and reads_coco(kind):
             self._read_coco(facts, kind)
+            joint = cfg.get('image_labels') or cfg.get('boxes', True) is not True
+            if joint and not facts.problems:
+                facts.objects, facts.ids = Counter(), set()
+                if cfg.get('boxes') is False:  # whatever boxes the file has are not read
+                    facts.crowds = 0
+                    facts.left_out.clear()
+                _build(facts, kind)
         else:
             _build(facts, kind)
         return facts
@@ -255,7 +265,10 @@ def _count(facts: DatasetFacts, info: Mapping[str, Any]) -> None:
         facts.ids.add(info['img_id'])
     labels = info.get('gt_labels')
     if labels is None:
-        labels = [instance.get('bbox_label') for instance in info.get('instances', ())]
+        labels = [instance.get('bbox_label') for instance in info.get('instances', ())
+                  if not instance.get('ignore_flag')]
+    if info.get('image_labels'):
+        facts.image_labels[info['img_path']] = info['image_labels']
     for label in labels:
         if isinstance(label, int) and facts.classes and label < len(facts.classes):
             facts.objects[facts.classes[label]] += 1

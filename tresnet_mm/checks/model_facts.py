@@ -48,14 +48,15 @@ def model_class(cfg: Mapping[str, Any], scope: str | None = None) -> type | None
 def heads(model: Any) -> Iterator[HeadFacts]:
     """The heads whose number of classes has to be that of the data.
 
-    Left out are those of region proposals, of semantic branches, which have classes of their own,
-    of a teacher, of re-identification, and of models whose classes are text.
+    Left out are those of region proposals, of semantic branches and named image heads, which have
+    classes of their own, of a teacher, of re-identification, and of models whose classes are text.
     """
     if not isinstance(model, Mapping) or any('language_model' in part for _, part in parts(model)):
         return
     for key, part in parts(model, 'model'):
         steps = [step for step in key.split('.') if not step.isdigit()]
-        if any(step.startswith(('teacher', 'rpn_head', 'semantic_head', 'reid')) for step in steps):
+        if any(step.startswith(('teacher', 'rpn_head', 'semantic_head', 'reid', 'image_heads'))
+               for step in steps):
             continue
         if steps[-1] not in HEADS or part.get('class_agnostic'):
             continue

@@ -50,6 +50,10 @@ def _loader_rows(loader: LoaderFacts) -> Iterator[tuple[str, str]]:
         yield f'{split} images', f'{dataset.size}{_sizes(dataset)}'
         yield f'{split} objects', (f'{sum(dataset.objects.values())} of {len(dataset.classes)} '
                                    f'classes: {listed(dataset.classes)}')
+        kinds = Counter(kind for given in dataset.image_labels.values() for kind in given)
+        if kinds:
+            yield f'{split} labels', ', '.join(
+                f'{kind} of {count} images' for kind, count in kinds.items())
         ignored = [f'{dataset.crowds} crowds to ignore'] if dataset.crowds else []
         ignored += [f'{count} {reason}' for reason, count in dataset.left_out.items()]
         if ignored:

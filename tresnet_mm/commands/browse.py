@@ -32,7 +32,7 @@ from torch import Tensor, nn
 from ..config_files import read_config
 from ..config_tree import dataset_parts, type_name
 from ..models import MultiTaskDetector
-from ..models.multitask_detector import image_labels
+from ..models.image_labels import image_labels
 from ..visualization import add_caption, contact_sheet, draw_truth
 from . import launch
 from .command_line import command, make_parser
@@ -112,7 +112,7 @@ class Given:
 
     def _as_given(self, sample: BaseDataElement) -> BaseDataElement:
         sample = sample.clone()
-        if isinstance(self.model, MultiTaskDetector):
+        if isinstance(self.model, MultiTaskDetector) and self.model.image_head is not None:
             labels = image_labels(sample, self.model.image_head.num_classes)
             if labels is not None:
                 sample.gt_labels = labels

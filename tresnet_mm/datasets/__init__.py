@@ -13,6 +13,8 @@ from .flowers102 import Flowers102
 from .image_dataset import ImageDataset
 from .image_file import check_images
 from .image_folder import ImageFolderSingleLabel, ImageNet
+from .joint_dataset import JointDataset
+from .labelled_images import LabelledImages
 from .labels_to_scores import LabelsToScores
 from .load_image_checked import LoadImageChecked
 from .mixup import mixup_collate
@@ -39,7 +41,9 @@ __all__ = [
     'ImageFolderSingleLabel',
     'ImageNet',
     'DropLabels',
+    'JointDataset',
     'LabelCounts',
+    'LabelledImages',
     'LabelsToScores',
     'LoadImageChecked',
     'MultiLabelDataset',

@@ -10,16 +10,16 @@ from mmengine.logging import print_log
 from mmengine.registry import DATASETS
 
 from .annotations import drop_reason, read_coco, with_clean_mask, without_collection
-from .image_dataset import ImageDataset
+from .joint_dataset import JointDataset
 
 
 @DATASETS.register_module()
-class CheckedCocoDataset(ImageDataset, CocoDataset):
+class CheckedCocoDataset(JointDataset, CocoDataset):
     """mmdet's ``CocoDataset`` that says what is wrong with a file, and what it leaves out.
 
-    It reads the same files and takes the same arguments, and ``allow_outside``. Labels are the
-    places of the names in ``metainfo['classes']``, whatever the order of the file's categories;
-    mmdet takes the file's order.
+    It reads the same files and takes the same arguments, and those of `JointDataset`, which add
+    labels of whole images. Labels are the places of the names in ``metainfo['classes']``, whatever
+    the order of the file's categories; mmdet takes the file's order.
 
     What mmdet drops quietly while reading (boxes without area, outside their image, marked
     ``ignore``, of categories that are not used) is dropped here too, counted, and told in one
@@ -70,6 +70,7 @@ class CheckedCocoDataset(ImageDataset, CocoDataset):
                 for image in coco.images]
         del self._folder
         self._tell(strays[:1])
+        self.join(data_list, self.ann_file)
         return data_list
 
     def parse_data_info(self, raw_data_info: dict[str, Any]) -> dict[str, Any]:
@@ -94,8 +95,15 @@ class CheckedCocoDataset(ImageDataset, CocoDataset):
         return info
 
     def filter_data(self) -> list[dict[str, Any]]:
-        """The images to use; at least one, with at least one object to learn."""
+        """The images to use; at least one, with at least one object to learn.
+
+        Images with labels of their own are used without an object too, and images whose boxes
+        nobody has annotated only where they have such labels.
+        """
         data_list = super().filter_data()
+        if self.is_joint:
+            data_list = self._keep_labelled(data_list)
+            self.tell_parts(data_list, self.ann_file)
         used = f'(filter_cfg={self.filter_cfg}, {len(self.metainfo["classes"])} classes)'
         if not data_list:
             raise ValueError(f'{self.ann_file}: of {len(self.data_list)} images none is left to '
@@ -103,7 +111,7 @@ class CheckedCocoDataset(ImageDataset, CocoDataset):
         if self.test_mode:
             return data_list
         annotated = self.crowds + sum(self.dropped.values())
-        if annotated and all(
+        if self.boxes is not False and annotated and all(
                 instance['ignore_flag'] for info in data_list for instance in info['instances']):
             raise ValueError(f'{self.ann_file}: of {annotated} annotations no object is left to '
                              f'learn from {used}{self._reasons(": ")}')
@@ -113,6 +121,14 @@ class CheckedCocoDataset(ImageDataset, CocoDataset):
             print_log(f'{self.ann_file}: {small} of {len(self.data_list)} images are left out: '
                       f'smaller than min_size={min_size}', 'current', logging.WARNING)
         return data_list
+
+    def _keep_labelled(self, kept: list[dict[str, Any]]) -> list[dict[str, Any]]:
+        """Put images back that have labels, and take those out of which nothing is known."""
+        if self.test_mode:
+            return kept
+        names = {info['img_id'] for info in kept}
+        return [info for info in self.data_list if info['image_labels']
+                or (info['has_boxes'] and info['img_id'] in names)]
 
     def _reasons(self, before: str) -> str:
         reasons = [f'{count} {reason}' for reason, count in self.dropped.items()]

@@ -42,12 +42,14 @@ class ClassWeightHook(Hook):
     def before_train(self, runner: Runner) -> None:
         """Count, and set the weights of all image-level heads."""
         model: Any = runner.model.module if is_model_wrapper(runner.model) else runner.model
-        heads = [part for part in model.modules() if isinstance(part, MultiLabelHead)]
+        heads = {name: part for name, part in model.named_modules()
+                 if isinstance(part, MultiLabelHead)}
         if not heads:
             raise ValueError(f'ClassWeightHook: {type(model).__name__} has no multi-label head '
                              'whose classes could be weighted')
-        counts = image_counts(runner.train_dataloader.dataset)
-        for head in heads:
+        for name, head in heads.items():
+            kind = name.rpartition('image_heads.')[2] if 'image_heads.' in name else None
+            counts = image_counts(runner.train_dataloader.dataset, kind)
             if counts and max(counts) >= head.num_classes:
                 raise ValueError(f'ClassWeightHook: the training data have a class {max(counts)}, '
                                  f'the head has num_classes={head.num_classes}')
@@ -67,14 +69,18 @@ def effective_weights(counts: list[int], beta: float) -> np.ndarray:
     return weights / weights.mean()
 
 
-def image_counts(dataset: Any) -> Counter[int]:
+def image_counts(dataset: Any, kind: str | None = None) -> Counter[int]:
     """In how many images of a data set, or of a wrapper of some, each class is present.
 
-    Reads the records of multi-label data sets and of mmdet's (boxes that are not to be ignored).
+    Reads the records of multi-label data sets and of mmdet's (boxes that are not to be ignored),
+    or, for a named image head, their image labels of that ``kind``.
     """
     counts: Counter[int] = Counter()
     for index in range(len(dataset)):
         info = dataset.get_data_info(index)
+        if kind is not None:
+            counts.update(info.get('image_labels', {}).get(kind, ([], []))[0])
+            continue
         labels = info.get('gt_labels')
         if labels is None:
             labels = [one['bbox_label'] for one in info.get('instances', ())

@@ -45,12 +45,22 @@ class _CheckedCoco(BaseMetric):
             self._coco_api = RenumberedCOCO(file, category_ids, 'segm' in self.metrics)
             self.img_ids = self._coco_api.get_img_ids()
 
+    def process(self, data_batch: dict, data_samples: Sequence[dict]) -> None:
+        """Store a batch's predictions, and of which images nobody has annotated the boxes."""
+        super().process(data_batch, data_samples)
+        for sample, result in zip(reversed(data_samples), reversed(self.results), strict=False):
+            if sample.get('has_boxes') is False:
+                result[1]['has_boxes'] = False
+
     def compute_metrics(self, results: list) -> dict[str, float]:
         """Compute the metrics, labels being the places in ``dataset_meta['classes']``.
+
+        Images whose boxes nobody has annotated are left out.
 
         Raises:
             ValueError: A class is not in the file, or a prediction's image is not.
         """
+        results = [result for result in results if result[1].get('has_boxes', True)]
         classes = check_classes(self.dataset_meta['classes'], "dataset_meta['classes']")
         if self.file is None:
             return super().compute_metrics([self._renumber(result) for result in results])

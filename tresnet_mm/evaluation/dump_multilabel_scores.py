@@ -9,6 +9,7 @@ from mmengine.logging import print_log
 from mmengine.registry import METRICS
 
 from .multilabel_metric import MMPRETRAIN_NAMES, MultiLabelMetric, class_names, stack_results
+from .sample_field import field_classes, labelled
 
 
 @METRICS.register_module()
@@ -21,6 +22,7 @@ class DumpMultiLabelScores(MultiLabelMetric):
 
     Args:
         out_file: Path that ends with ``.npz``; its folder is made.
+        field: As in `MultiLabelMetric`.
         collect_device: See ``BaseMetric``.
         collect_dir: See ``BaseMetric``.
 
@@ -31,8 +33,8 @@ class DumpMultiLabelScores(MultiLabelMetric):
     default_prefix = 'scores'
 
     def __init__(self, out_file: str, collect_device: str = 'cpu',
-                 collect_dir: str | None = None) -> None:
-        super().__init__(collect_device=collect_device, collect_dir=collect_dir)
+                 collect_dir: str | None = None, field: str | None = None) -> None:
+        super().__init__(collect_device=collect_device, collect_dir=collect_dir, field=field)
         self.out_file = Path(out_file)
         if self.out_file.suffix != '.npz':
             raise ValueError(f'scores are written to an .npz file, got {str(out_file)!r}')
@@ -43,8 +45,8 @@ class DumpMultiLabelScores(MultiLabelMetric):
 
     def compute_metrics(self, results: list) -> dict[str, float]:
         """Write the file; there is nothing to report."""
-        scores, targets, images = stack_results(results)
-        classes = class_names(self.dataset_meta, scores.shape[1])
+        scores, targets, images = stack_results(labelled(results))
+        classes = class_names(field_classes(self.dataset_meta, self.field), scores.shape[1])
         self.out_file.parent.mkdir(parents=True, exist_ok=True)
         np.savez_compressed(self.out_file, scores=scores, targets=targets,
                             classes=np.array(classes), images=np.array(images))

@@ -1,6 +1,6 @@
 """The metric of multi-label classification, as mmengine's evaluators call it."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -17,6 +17,7 @@ from .multilabel_scores import (
     precision_recall_f1,
 )
 from .reliability import reliability
+from .sample_field import field_classes, labelled, read_field
 
 #: What mmpretrain's samples call the scores and the vector of targets.
 MMPRETRAIN_NAMES = dict(pred_scores='pred_score', gt_labels='gt_score')
@@ -53,8 +54,11 @@ class MultiLabelMetric(BaseMetric):
         class_scalars: Also give the AP of each class that has positives, as
             ``multi-label_AP/CLASS``: a group of its own in TensorBoard, which groups by what comes
             before the slash.
+        field: Name of an image head (`MultiTaskDetector`'s ``image_heads``) that is measured, of
+            the images that have labels of its kind; its classes are
+            ``metainfo['image_classes'][field]``. None for the labels of the sample itself.
         collect_device: See ``BaseMetric``.
-        prefix: See ``BaseMetric``.
+        prefix: See ``BaseMetric``; with a ``field`` that by default.
         collect_dir: See ``BaseMetric``.
 
     Examples:
@@ -76,8 +80,9 @@ class MultiLabelMetric(BaseMetric):
                  empty_classes: EmptyClasses = 'skip', skip_unlabelled: bool = False,
                  classwise: bool = True, class_scalars: bool = False,
                  collect_device: str = 'cpu', prefix: str | None = None,
-                 collect_dir: str | None = None) -> None:
-        super().__init__(collect_device, prefix, collect_dir)
+                 collect_dir: str | None = None, field: str | None = None) -> None:
+        super().__init__(collect_device, prefix or field, collect_dir)
+        self.field = field
         self.thresholds = thresholds
         self.top_k = top_k
         self.empty_classes = empty_classes
@@ -91,7 +96,11 @@ class MultiLabelMetric(BaseMetric):
         Raises:
             ValueError: If a field is missing, or numbers of classes or targets do not fit.
         """
-        for sample in data_samples:
+        for whole in data_samples:
+            sample = read_field(whole, self.field, 'gt_labels', type(self).__name__)
+            if sample is None:
+                self.results.append(None)
+                continue
             name = str(sample.get('img_path') or sample.get('img_id', 'an image'))
             fields = {}
             for field, other in MMPRETRAIN_NAMES.items():
@@ -118,10 +127,11 @@ class MultiLabelMetric(BaseMetric):
 
     def compute_metrics(self, results: list) -> dict[str, float]:
         """Compute the measures of all images."""
+        results = labelled(results)
         scores, targets, _ = stack_results(results)
         kept = (targets == 1).any(axis=1) | (not self.skip_unlabelled)
         scores, targets = scores[kept], targets[kept]
-        classes = class_names(self.dataset_meta, scores.shape[1])
+        classes = class_names(field_classes(self.dataset_meta, self.field), scores.shape[1])
         thresholds = load_thresholds(self.thresholds, scores.shape[1], classes)
         empty = np.flatnonzero((targets != 1).all(axis=0))
         result = multilabel_scores(scores, targets, thresholds, self.top_k, self.empty_classes)
@@ -168,7 +178,7 @@ def with_and_without(scores: np.ndarray, raw: np.ndarray, labels: np.ndarray,
     return result
 
 
-def _without_calibration(sample: dict, count: int) -> tuple[np.ndarray, ...]:
+def _without_calibration(sample: Mapping[str, Any], count: int) -> tuple[np.ndarray, ...]:
     """The raw scores (C,), and which labels (C,) are predicted, (0,) without thresholds.
 
     Nothing where the model is not calibrated.

@@ -9,6 +9,7 @@ from mmengine.logging import print_log
 from mmengine.registry import METRICS
 
 from .multilabel_metric import class_names, stack_results
+from .sample_field import field_classes, labelled, read_field
 
 
 def single_label_scores(scores: np.ndarray, targets: np.ndarray,
@@ -74,8 +75,9 @@ class SingleLabelMetric(BaseMetric):
     Args:
         top_k: As in `single_label_scores`.
         classwise: Print a table of each class's accuracy.
+        field: As in `MultiLabelMetric`.
         collect_device: See ``BaseMetric``.
-        prefix: See ``BaseMetric``.
+        prefix: See ``BaseMetric``; with a ``field`` that by default.
         collect_dir: See ``BaseMetric``.
 
     Raises:
@@ -85,8 +87,10 @@ class SingleLabelMetric(BaseMetric):
     default_prefix = 'single-label'
 
     def __init__(self, top_k: int = 5, classwise: bool = True, collect_device: str = 'cpu',
-                 prefix: str | None = None, collect_dir: str | None = None) -> None:
-        super().__init__(collect_device, prefix, collect_dir)
+                 prefix: str | None = None, collect_dir: str | None = None,
+                 field: str | None = None) -> None:
+        super().__init__(collect_device, prefix or field, collect_dir)
+        self.field = field
         if not isinstance(top_k, int) or top_k < 1:
             raise ValueError(f'top_k must be a positive integer, got {top_k!r}')
         self.top_k = top_k
@@ -98,7 +102,11 @@ class SingleLabelMetric(BaseMetric):
         Raises:
             ValueError: If a field is missing, or a label is none of the model's classes.
         """
-        for sample in data_samples:
+        for whole in data_samples:
+            sample = read_field(whole, self.field, 'gt_label', type(self).__name__)
+            if sample is None:
+                self.results.append(None)
+                continue
             name = str(sample.get('img_path') or sample.get('img_id', 'an image'))
             for field in ('pred_scores', 'gt_label'):
                 if field not in sample:
@@ -113,8 +121,8 @@ class SingleLabelMetric(BaseMetric):
 
     def compute_metrics(self, results: list) -> dict[str, float]:
         """Compute the measures of all images."""
-        scores, targets, _ = stack_results(results)
-        classes = class_names(self.dataset_meta, scores.shape[1])
+        scores, targets, _ = stack_results(labelled(results))
+        classes = class_names(field_classes(self.dataset_meta, self.field), scores.shape[1])
         result = single_label_scores(scores, targets, self.top_k)
         if self.classwise:
             print_log(_class_table(scores, targets, classes), logger='current')

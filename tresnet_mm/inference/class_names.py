@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from mmengine.logging import print_log
@@ -22,7 +22,8 @@ def dataset_meta(source: ModelSource, checkpoint: Mapping[str, Any],
         model_meta: What the model itself found in its file, like `MultiLabelClassifier`.
 
     Returns:
-        ``classes``, a tuple of names, and ``palette``, an RGB colour for each, or 'random'.
+        ``classes``, a tuple of names, ``palette``, an RGB colour for each, or 'random', and
+        ``image_classes``, the names of each named image head's, as far as they are known.
 
     Raises:
         ValueError: If there is another number of names than the model's heads have classes, or they
@@ -48,8 +49,16 @@ def dataset_meta(source: ModelSource, checkpoint: Mapping[str, Any],
     palettes = (meta.get('palette') for _, meta in found)
     palette = next((p for p in palettes if _fits(p, len(classes))), None)
     # Tuples: mmengine takes a list, which JSON has in their place, for a list of colours.
-    return dict(classes=classes,
+    return dict(classes=classes, image_classes=_image_classes(found),
                 palette='random' if palette is None else [tuple(colour) for colour in palette])
+
+
+def _image_classes(found: Sequence[tuple[str, Mapping[str, Any]]]) -> dict[str, tuple[str, ...]]:
+    for where, meta in found:
+        given = meta.get('image_classes')
+        if isinstance(given, Mapping):
+            return {str(kind): check_classes(names, where) for kind, names in given.items()}
+    return {}
 
 
 def _recorded(checkpoint: Mapping[str, Any]) -> Mapping[str, Any]:

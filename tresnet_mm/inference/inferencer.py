@@ -29,9 +29,7 @@ from .image_sources import ImageSource, list_images
 from .model_source import find_model
 from .pictures import draw, visualizer_config
 from .result_folder import ResultFolder
-from .results import Decision, describe
-
-DEFAULT_THRESHOLD = 0.5
+from .results import DEFAULT_THRESHOLD, Decision, describe
 
 
 class Prepared(NamedTuple):
@@ -224,7 +222,8 @@ class Inferencer(BaseInferencer):
         """The results of one image, in plain values."""
         height, width = image.pixels.shape[:2]
         try:
-            described = describe(sample, self.classes, decision)
+            described = describe(sample, self.classes, decision,
+                                 self.dataset_meta['image_classes'])
         except ValueError as error:
             raise ValueError(f'image {image.source.name}: {error}') from error
         return dict(path=image.source.path, width=width, height=height, **described)

@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from types import MappingProxyType
 from typing import Any
 
 import numpy as np
 from mmdet.structures.mask import encode_mask_results
 from mmengine.structures import BaseDataElement, InstanceData
+
+#: Above which a label is predicted where nothing else is said.
+DEFAULT_THRESHOLD = 0.5
 
 
 @dataclass(frozen=True)
@@ -40,7 +44,8 @@ class Decision:
         return kept[kept.scores.argsort(descending=True, stable=True)]
 
 
-def describe(sample: BaseDataElement, classes: Sequence[str], decision: Decision) -> dict[str, Any]:
+def describe(sample: BaseDataElement, classes: Sequence[str], decision: Decision,
+             image_classes: Mapping[str, Sequence[str]] = MappingProxyType({})) -> dict[str, Any]:
     """What a model says of one image, in plain Python values that JSON can hold.
 
     Args:
@@ -48,12 +53,15 @@ def describe(sample: BaseDataElement, classes: Sequence[str], decision: Decision
             ``pred_scores`` (num_classes,) probabilities, or both.
         classes: Names of the classes.
         decision: Which boxes and labels are predicted.
+        image_classes: Names of the classes of each named image head, whose predictions are in the
+            sample's field of that name.
 
     Returns:
         ``boxes`` where the model gives boxes: a list of ``dict(label, label_id, score, bbox)``,
         ``bbox`` being [x1, y1, x2, y2], and ``mask`` (COCO's run-length code, ``dict(size,
         counts)``) where it gives masks. ``labels`` and ``scores`` where it labels images: a list of
-        ``dict(label, label_id, score)``, and the scores of all classes by name.
+        ``dict(label, label_id, score)``, and the scores of all classes by name. ``image_labels``
+        where it has named image heads: ``dict(labels, scores)`` of each.
 
     Raises:
         ValueError: The sample has neither boxes nor scores of labels, a score is no number, or a
@@ -68,10 +76,29 @@ def describe(sample: BaseDataElement, classes: Sequence[str], decision: Decision
         result['labels'] = [_labelled(classes, index, scores[index])
                             for index in decision.labels(scores)]
         result['scores'] = dict(zip(classes, scores.tolist(), strict=True))
+    named = {name: _named(sample.get(name), names) for name, names in image_classes.items()
+             if name in sample}
+    if named:
+        result['image_labels'] = named
     if not result:
         raise ValueError('the model gives neither pred_instances (boxes) nor pred_scores (labels), '
                          f'but {", ".join(sample.keys()) or "nothing"}')
     return result
+
+
+def _named(field: BaseDataElement, classes: Sequence[str]) -> dict[str, Any]:
+    """What a named image head says, by thresholds of its own."""
+    scores = field.pred_scores.numpy().astype(np.float32)
+    _require_numbers(scores)
+    if 'pred_label' in field:
+        chosen = field.pred_label.numpy()
+    elif 'pred_labels' in field:
+        chosen = field.pred_labels.numpy()
+    else:
+        chosen = np.flatnonzero(scores > DEFAULT_THRESHOLD)
+    ranked = chosen[np.argsort(-scores[chosen], kind='stable')]
+    return dict(labels=[_labelled(classes, int(index), scores[index]) for index in ranked],
+                scores=dict(zip(classes, scores.tolist(), strict=True)))
 
 
 def _boxes(instances: InstanceData, classes: Sequence[str]) -> list[dict[str, Any]]:

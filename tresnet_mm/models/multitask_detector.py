@@ -1,11 +1,11 @@
-"""Any mmdet detector and an image-level head on one backbone."""
+"""Any mmdet detector and image-level heads on one backbone."""
 
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import torch
 from mmdet.registry import MODELS as DETECTORS
+from mmengine.dist import get_world_size
 from mmengine.model import BaseModel
 from mmengine.registry import MODELS
 from mmengine.structures import BaseDataElement
@@ -13,9 +13,18 @@ from torch import Tensor, nn
 
 from .._compat import on_state_dict
 from ..checkpoint import adapt_model_state_dict
+from .detector_keys import add_detector_prefix, drop_detector_prefix
 from .heads import build_image_head
+from .heads.image_heads import ImageHeads, labelled_loss
+from .image_labels import box_scores, has_boxes, labels_from_boxes
 from .layers import norm_form
+from .losses.uncertainty_weighting import UncertaintyWeighting
 from .multilabel_classifier import MODES
+from .shared_backbone import answering, watched
+
+#: The task of `MultiTaskDetector`'s ``image_head`` among those of the named ones.
+IMAGE_HEAD = 'image_head'
+LABEL_SCORES = ('head', 'boxes', 'mean')
 
 
 @MODELS.register_module()
@@ -23,50 +32,84 @@ class MultiTaskDetector(BaseModel):
     """Detect boxes and label whole images with one pass of the backbone.
 
     The detector is built and run as it is; the features its backbone returns on the way also feed
-    the image-level head. This needs nothing of the detector but an attribute ``backbone`` that it
+    the image-level heads. This needs nothing of the detector but an attribute ``backbone`` that it
     calls, so single-stage, two-stage and DETR-like detectors all fit.
 
-    The state dict has the detector's own keys and ``image_head.*``. A detector's checkpoint
-    therefore loads into its part, and this model's checkpoint into the plain detector; the
-    checkpoint of a `MultiLabelClassifier` loads into backbone and image head. Attributes
-    that this class lacks, such as ``bbox_head``, are the detector's.
+    Labels come from the boxes' classes (``image_head``), or are annotated apart with class lists of
+    their own (``image_heads``), or both. Where data are annotated in part, an image gives the
+    losses that it is annotated for: none of the detector with the metainfo ``has_boxes=False``,
+    none of a head without labels of its kind.
+
+    The state dict has the detector's own keys, ``image_head.*`` and ``image_heads.NAME.*``. A
+    detector's checkpoint therefore loads into its part, and this model's checkpoint into the plain
+    detector; the checkpoint of a `MultiLabelClassifier` loads into backbone and image head.
+    Attributes that this class lacks, such as ``bbox_head``, are the detector's.
 
     Args:
-        detector: Config of any mmdet detector; its ``data_preprocessor`` serves both tasks.
-        image_head: Config of a `MultiLabelHead` with as many classes as the detector; reads the
-            last feature map of the backbone. ``in_channels`` may be left out for a backbone that
-            has ``out_channels``; ``thresholds`` may be the file of `save_thresholds`.
+        detector: Config of any mmdet detector; its ``data_preprocessor`` serves all tasks.
+        image_head: Config of a `MultiLabelHead` with as many classes as the detector, whose labels
+            are the classes of the boxes; reads the last feature map of the backbone.
+            ``in_channels`` may be left out for a backbone that has ``out_channels``;
+            ``thresholds`` may be the file of `save_thresholds`.
+        image_heads: Configs of heads by name, for labels of their own: the field of that name in a
+            sample holds ``gt_labels`` or, for a `SingleLabelHead`, ``gt_label``.
         detector_loss_weight: Factor on every loss of the detector.
-        image_loss_weight: Factor on the image head's ``loss_mlc``.
+        image_loss_weight: Factor on the losses of the image heads, or one for each name
+            (``'image_head'`` names the one of the boxes' classes; 1 where a name is missing).
+        loss_weighting: 'fixed', or 'uncertainty': each task's losses are also divided by a variance
+            that is learnt (`UncertaintyWeighting`, arXiv 1705.07115).
+        label_scores: What a label's score is: that of the ``image_head``, the best score of its
+            class's boxes, or the mean of both.
         train_detector: If False, the detector with its backbone is frozen (norm statistics too)
-            and only the image head learns.
-        train_image_head: If False, the image head is frozen and gives no loss.
+            and only the image heads learn.
+        train_image_head: If False, the image heads are frozen and give no loss.
         init_cfg: MMEngine initialisation config.
 
     Raises:
-        ValueError: If nothing is to be trained, the detector has no ``backbone``, or the heads
-            differ in their number of classes.
+        ValueError: If there is no image head, nothing is to be trained, the detector has no
+            ``backbone``, the image head differs from it in the number of classes, or an argument is
+            none of its values.
     """
 
-    def __init__(self, detector: dict, image_head: dict, detector_loss_weight: float = 1.0,
-                 image_loss_weight: float = 1.0, train_detector: bool = True,
-                 train_image_head: bool = True, init_cfg: dict | list | None = None) -> None:
+    def __init__(self, detector: dict, image_head: dict | None = None,
+                 detector_loss_weight: float = 1.0,
+                 image_loss_weight: float | Mapping[str, float] = 1.0,
+                 train_detector: bool = True, train_image_head: bool = True,
+                 init_cfg: dict | list | None = None,
+                 image_heads: Mapping[str, dict] | None = None, loss_weighting: str = 'fixed',
+                 label_scores: str = 'head') -> None:
         if not (train_detector or train_image_head):
             raise ValueError('train_detector and train_image_head are both False: nothing learns')
+        if not (image_head or image_heads):
+            raise ValueError('there is no image_head and there are no image_heads: the plain '
+                             'detector is the model for boxes alone')
+        if loss_weighting not in ('fixed', 'uncertainty'):
+            raise ValueError("loss_weighting should be 'fixed' or 'uncertainty', got "
+                             f'{loss_weighting!r}')
+        if label_scores not in LABEL_SCORES or (label_scores != 'head' and not image_head):
+            raise ValueError(f'label_scores should be one of {LABEL_SCORES}, and those of boxes '
+                             f'need an image_head, got {label_scores!r}')
         built = DETECTORS.build(detector)
         if not isinstance(getattr(built, 'backbone', None), nn.Module):
             raise ValueError(f'{type(built).__name__} has no backbone to share')
         super().__init__(built.data_preprocessor, init_cfg)
         self.detector = built
-        self.image_head = build_image_head(image_head, built.backbone)
+        self.image_head = build_image_head(image_head, built.backbone) if image_head else None
+        self.image_heads = ImageHeads(image_heads or {}, built.backbone)
         self.detector_loss_weight = detector_loss_weight
-        self.image_loss_weight = image_loss_weight
+        self.image_loss_weight = _by_name(image_loss_weight, self._image_tasks)
+        self.loss_weights = UncertaintyWeighting(
+            ['detector'] * train_detector + self._image_tasks * train_image_head
+        ) if loss_weighting == 'uncertainty' else None
+        self.label_scores = label_scores
         self.train_detector = train_detector
         self.train_image_head = train_image_head
-        self._require_same_classes()
+        if self.image_head is not None:
+            self._require_same_classes(self.image_head.num_classes)
         self.detector.requires_grad_(train_detector)
-        self.image_head.requires_grad_(train_image_head)
-        on_state_dict(self, _drop_detector_prefix)
+        for head in self._heads:
+            head.requires_grad_(train_image_head)
+        on_state_dict(self, drop_detector_prefix)
 
     def __getattr__(self, name: str) -> Any:
         try:
@@ -77,15 +120,25 @@ class MultiTaskDetector(BaseModel):
             return getattr(self.detector, name)
 
     @property
-    def head(self) -> nn.Module:
-        """The image-level head, under its name in `MultiLabelClassifier`."""
+    def head(self) -> nn.Module | None:
+        """The image-level head of the boxes' classes, under its name in `MultiLabelClassifier`."""
         return self.image_head
+
+    @property
+    def _heads(self) -> list[nn.Module]:
+        own = [] if self.image_head is None else [self.image_head]
+        return [*own, *self.image_heads.values()]
+
+    @property
+    def _image_tasks(self) -> list[str]:
+        return [IMAGE_HEAD] * (self.image_head is not None) + list(self.image_heads)
 
     def train(self, mode: bool = True) -> 'MultiTaskDetector':
         """Set the mode; frozen parts stay in evaluation mode."""
         super().train(mode)
         self.detector.train(mode and self.train_detector)
-        self.image_head.train(mode and self.train_image_head)
+        for head in self._heads:
+            head.train(mode and self.train_image_head)
         return self
 
     def forward(self, inputs: Tensor, data_samples: Sequence[BaseDataElement] | None = None,
@@ -96,9 +149,10 @@ class MultiTaskDetector(BaseModel):
             inputs: (N, 3, H, W), preprocessed.
             data_samples: mmdet's ``DetDataSample``, one per image.
             mode: 'tensor' returns the detector's raw output and the image logits
-                (N, num_classes); 'loss' the losses of both; 'predict' the data samples with
-                ``pred_instances``, ``pred_scores`` (num_classes,) and, where they hold ground
-                truth, ``gt_labels``.
+                (N, num_classes), with named heads a dict of them by name; 'loss' the losses of
+                all; 'predict' the data samples with ``pred_instances``, ``pred_scores``
+                (num_classes,) and, where they hold ground truth, ``gt_labels``, and a field of the
+                same for each named head.
 
         Raises:
             ValueError: If the mode is unknown, or data samples are missing that it needs.
@@ -106,32 +160,41 @@ class MultiTaskDetector(BaseModel):
         if mode not in MODES:
             raise ValueError(f'mode must be one of {MODES}, got {mode!r}')
         if mode == 'tensor':
-            with self._backbone_features() as features:
+            with watched(self.detector.backbone) as features:
                 output = self.detector(inputs, data_samples, mode='tensor')
-            return output, self.image_head.logits(features[0], data_samples, inputs)
+            logits: Any = self.image_heads.logits(features[0], data_samples, inputs)
+            if self.image_head is not None:
+                own = self.image_head.logits(features[0], data_samples, inputs)
+                logits = {IMAGE_HEAD: own, **logits} if logits else own
+            return output, logits
         if data_samples is None:
             raise ValueError(f'mode={mode!r} needs data_samples')
         return (self.loss if mode == 'loss' else self.predict)(inputs, data_samples)
 
     def loss(self, inputs: Tensor, data_samples: Sequence[BaseDataElement]) -> dict:
-        """Return the detector's losses under their own names, and ``loss_mlc``.
+        """Return the detector's losses under their own names, ``loss_mlc``, ``NAME.loss_...``.
 
-        The labels of an image are the classes of the instances that its augmentations left,
-        ignored ones (crowds) included.
+        The labels of an image for ``image_head`` are the classes of the instances that its
+        augmentations left, ignored ones (crowds) included.
+
+        Raises:
+            ValueError: If no image of the batch is annotated for anything that learns.
         """
-        losses = {}
+        losses: dict[str, Any] = {}
         if self.train_detector:
-            with self._backbone_features() as features:
-                losses = self.detector(inputs, data_samples, mode='loss')
-            losses = _scale_losses(losses, self.detector_loss_weight)
-            feats = features[0]
+            feats, of_boxes = self._detector_loss(inputs, data_samples)
+            losses.update(self._weighted(of_boxes, 'detector', self.detector_loss_weight))
         else:
             with torch.no_grad():
                 feats = self.detector.backbone(inputs)
         if self.train_image_head:
-            self._set_image_labels(data_samples)
-            image_losses = self.image_head.loss(feats, data_samples, inputs)
-            losses.update(_scale_losses(image_losses, self.image_loss_weight))
+            for task in self._image_tasks:
+                of_labels = self._image_loss(task, feats, inputs, data_samples)
+                losses.update(self._weighted(of_labels, task, self.image_loss_weight[task]))
+        if not losses:
+            raise ValueError(
+                'no image of a batch is annotated for what learns: none has boxes or labels, such '
+                f'as {data_samples[0].metainfo.get("img_path")}')
         return losses
 
     def predict(self, inputs: Tensor, data_samples: Sequence[BaseDataElement],
@@ -143,93 +206,93 @@ class MultiTaskDetector(BaseModel):
             data_samples: One per image.
             **kwargs: Those of the detector's ``predict``, such as ``rescale``.
         """
-        with self._backbone_features() as features:
+        with watched(self.detector.backbone) as features:
             results = self.detector.predict(inputs, data_samples, **kwargs)
-        self._set_image_labels(results)
-        return self.image_head.predict(features[0], results, inputs)
+        self.image_heads.predict(features[0], results, inputs)
+        if self.image_head is not None:
+            labels_from_boxes(results, self.image_head.num_classes)
+            self.image_head.predict(features[0], results, inputs)
+            self._add_box_scores(results)
+        return results
 
-    @contextmanager
-    def _backbone_features(self) -> Iterator[list]:
-        """Collect what the backbone returns while the detector runs; the first is the images'."""
-        features: list = []
-        handle = self.detector.backbone.register_forward_hook(
-            lambda module, args, output: features.append(output))
-        try:
-            yield features
-        finally:
-            handle.remove()
+    def _detector_loss(self, inputs: Tensor, data_samples: Sequence[BaseDataElement]
+                       ) -> tuple[Any, dict]:
+        """The features of all images, and the detector's losses of those with annotated boxes."""
+        boxed = [i for i, sample in enumerate(data_samples) if has_boxes(sample)]
+        if len(boxed) == len(data_samples):
+            with watched(self.detector.backbone) as features:
+                losses = self.detector(inputs, data_samples, mode='loss')
+            return features[0], losses
+        feats = self.detector.backbone(inputs)
+        if not boxed and get_world_size() == 1:
+            return feats, {}
+        # Other processes wait for this one in the detector's loss: it takes part with weight 0.
+        chosen = boxed or [0]
+        given = feats[chosen] if isinstance(feats, Tensor) else tuple(f[chosen] for f in feats)
+        with answering(self.detector.backbone, given):
+            losses = self.detector(inputs[chosen], [data_samples[i] for i in chosen], mode='loss')
+        return feats, losses if boxed else _scale_losses(losses, 0.0)
+
+    def _image_loss(self, task: str, feats: Any, inputs: Tensor,
+                    data_samples: Sequence[BaseDataElement]) -> dict:
+        if task != IMAGE_HEAD:
+            losses = self.image_heads.loss(task, feats, data_samples, inputs)
+            head: Any = self.image_heads[task]
+        else:
+            head = self.image_head
+            labels_from_boxes(data_samples, head.num_classes)
+            losses = labelled_loss(head, feats, data_samples, inputs)
+        if not losses and get_world_size() > 1:  # so that every process has all gradients
+            losses = {f'{task}.loss_absent': head.logits(feats).sum() * 0}
+        return losses
+
+    def _weighted(self, losses: dict, task: str, weight: float) -> dict:
+        losses = _scale_losses(losses, weight)
+        if self.loss_weights is None or not losses:
+            return losses
+        return {**_scale_losses(losses, self.loss_weights.factor(task)),
+                f'{task}.loss_weighting': self.loss_weights.penalty(task)}
+
+    def _add_box_scores(self, results: Sequence[BaseDataElement]) -> None:
+        """Set the label scores from the boxes, as ``label_scores`` says."""
+        if self.label_scores == 'head':
+            return
+        head: Any = self.image_head
+        scores = torch.stack([box_scores(sample, head.num_classes) for sample in results])
+        if self.label_scores == 'mean':
+            scores = (scores + torch.stack([sample.pred_scores for sample in results])) / 2
+        head.set_scores(results, scores)
 
     def _load_from_state_dict(self, state_dict: dict, prefix: str, local_metadata: dict,
                               *args: Any) -> None:
         """Take this model's keys, a plain detector's, a classifier's, and published ones."""
-        adapt_model_state_dict(self.image_head, norm_form(self), state_dict, prefix)
-        _add_detector_prefix(state_dict, prefix)
+        adapt_model_state_dict(self.image_head or nn.Identity(), norm_form(self), state_dict,
+                               prefix)
+        add_detector_prefix(state_dict, prefix, (IMAGE_HEAD, 'image_heads', 'loss_weights'))
         super()._load_from_state_dict(state_dict, prefix, local_metadata, *args)
 
-    def _set_image_labels(self, data_samples: Sequence[BaseDataElement]) -> None:
-        for sample in data_samples:
-            labels = image_labels(sample, self.image_head.num_classes)
-            if labels is not None:
-                sample.gt_labels = labels
-
-    def _require_same_classes(self) -> None:
+    def _require_same_classes(self, num_classes: int) -> None:
         head = getattr(getattr(self.detector, 'roi_head', self.detector), 'bbox_head', None)
         head = head[0] if isinstance(head, nn.ModuleList) else head
-        boxes = getattr(head, 'num_classes', self.image_head.num_classes)
-        if boxes != self.image_head.num_classes:
+        boxes = getattr(head, 'num_classes', num_classes)
+        if boxes != num_classes:
             raise ValueError(f'the detector has {boxes} classes, but the image head has '
-                             f'{self.image_head.num_classes}; both take their labels from the '
-                             'same instances')
+                             f'{num_classes}; both take their labels from the same instances. '
+                             'image_heads take labels of their own')
 
 
-def image_labels(sample: BaseDataElement, num_classes: int) -> Tensor | None:
-    """Multi-hot labels (num_classes,) of an image: the classes of all its instances.
-
-    Args:
-        sample: With ``gt_instances`` and, optionally, ``ignored_instances`` (crowds), whose
-            ``labels`` are class indices.
-        num_classes: Number of classes.
-
-    Returns:
-        Float tensor of 0 and 1, or None where the sample holds no ground truth.
-    """
-    labels = [sample.get(field).labels for field in ('gt_instances', 'ignored_instances')
-              if field in sample and 'labels' in sample.get(field)]
-    if not labels:
-        return None
-    result = torch.zeros(num_classes, device=labels[0].device)
-    result[torch.cat(labels).long()] = 1
-    return result
+def _by_name(weight: float | Mapping[str, float], names: Sequence[str]) -> dict[str, float]:
+    """The weight of each head."""
+    if not isinstance(weight, Mapping):
+        return dict.fromkeys(names, weight)
+    if strangers := sorted(set(weight) - set(names)):
+        raise ValueError(f'image_loss_weight names {strangers}, the heads are {list(names)}')
+    return {name: weight.get(name, 1.0) for name in names}
 
 
-def _scale_losses(losses: dict, weight: float) -> dict:
+def _scale_losses(losses: dict, weight: float | Tensor) -> dict:
     """Multiply the entries that mmengine sums up: those with ``loss`` in their name."""
     def scale(value: Any) -> Any:
         return [scale(v) for v in value] if isinstance(value, (list, tuple)) else value * weight
 
     return {k: scale(v) if 'loss' in k else v for k, v in losses.items()}
-
-
-PREFIX = 'detector.'
-
-
-def _drop_detector_prefix(module: nn.Module, state_dict: dict, prefix: str, metadata: dict) -> None:
-    """Rename on saving: the detector's keys are those of a plain detector.
-
-    What a module records beside its values is found under both names, for either kind of model.
-    """
-    for key in [k for k in state_dict if k.startswith(prefix + PREFIX)]:
-        state_dict[prefix + key[len(prefix + PREFIX):]] = state_dict.pop(key)
-    recorded = getattr(state_dict, '_metadata', {})
-    for name in [k for k in recorded if k.startswith(prefix + PREFIX)]:
-        recorded.setdefault(prefix + name[len(prefix + PREFIX):], recorded[name])
-
-
-def _add_detector_prefix(state_dict: dict, prefix: str) -> None:
-    """Rename on loading: a classifier's ``head`` is the image head, the rest the detector's."""
-    for key in [k for k in state_dict if k.startswith(prefix)]:
-        name = key[len(prefix):]
-        if name.startswith('head.'):
-            state_dict[f'{prefix}image_{name}'] = state_dict.pop(key)
-        elif not name.startswith('image_head.'):
-            state_dict[f'{prefix}{PREFIX}{name}'] = state_dict.pop(key)

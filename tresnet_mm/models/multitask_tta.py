@@ -31,5 +31,10 @@ class MultiTaskTTAModel(BaseTTAModel):
                     ) -> list[BaseDataElement]:
         """Merge the views of each image."""
         merged = self.box_merger.merge_preds(data_samples_list)
-        self.module.image_head.set_scores(merged, mean_scores(data_samples_list))
+        if self.module.image_head is not None:
+            self.module.image_head.set_scores(merged, mean_scores(data_samples_list))
+        for name, head in self.module.image_heads.items():
+            scores = mean_scores([[view.get(name) for view in views]
+                                  for views in data_samples_list])
+            head.set_scores([sample.get(name) for sample in merged], scores)
         return merged

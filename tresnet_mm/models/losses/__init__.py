@@ -7,6 +7,7 @@ from .hill_loss import HillLoss, hill_loss
 from .partial_asymmetric_loss import PartialAsymmetricLoss, partial_asymmetric_loss
 from .splc_loss import SPLCLoss, splc_loss
 from .two_way_loss import TwoWayLoss, two_way_loss
+from .uncertainty_weighting import UncertaintyWeighting
 from .zlpr_loss import ZLPRLoss, zlpr_loss
 
 __all__ = [
@@ -17,6 +18,7 @@ __all__ = [
     'PartialAsymmetricLoss',
     'SPLCLoss',
     'TwoWayLoss',
+    'UncertaintyWeighting',
     'ZLPRLoss',
     'asymmetric_focal_loss',
     'asymmetric_loss',
