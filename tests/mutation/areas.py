@@ -23,7 +23,9 @@ AREAS = {
     'mapping': Area([f'tresnet_mm/checkpoint/{name}.py' for name in
                      ('arch', 'conversion', 'formats', 'heads', 'norms')],
                     ['tests/checkpoint/test_convert.py', 'tests/checkpoint/test_checking.py']),
-    'abn': Area(['tresnet_mm/models/layers/inplace_abn.py'],
-                ['tests/models/layers/test_inplace_abn.py']),
+    'abn': Area([f'tresnet_mm/models/layers/{name}.py' for name in
+                 ('abn_function', 'group_statistics', 'inplace_abn')],
+                ['tests/models/layers/test_group_statistics.py',
+                 'tests/models/layers/test_inplace_abn.py']),
     'annotations': Area(['tresnet_mm/datasets/annotations/*.py'], ['tests/datasets/annotations']),
 }

@@ -15,7 +15,6 @@ from torch import nn
 
 from tests.lines import needs_compiler, needs_half_on_cpu
 from tresnet_mm.models.layers import InPlaceABN
-from tresnet_mm.models.layers.inplace_abn import _statistics_of_group
 
 ACTIVATIONS = [('leaky_relu', 0.01), ('leaky_relu', 0.001), ('elu', 1.0), ('identity', 1.0)]
 GLOO = dist.is_available() and dist.is_gloo_available()
@@ -338,21 +337,3 @@ def test_a_group_of_one_process_changes_nothing(activation, param, group, monkey
     torch.testing.assert_close(found, expected, rtol=1e-4, atol=1e-5)
     torch.testing.assert_close(layer.running_mean, alone.running_mean)
     torch.testing.assert_close(layer.running_var, alone.running_var)
-
-
-def test_statistics_of_a_group_are_those_of_all_values(monkeypatch):
-    own, other = torch.randn(2, 3, 4, 4) * 2 + 5, torch.randn(3, 3, 5, 2) - 1
-
-    def all_gather(gathered, local, group):
-        var, mean = torch.var_mean(other, [0, 2, 3], correction=0)
-        gathered[0].copy_(local)
-        gathered[1].copy_(torch.cat([mean, var, mean.new_tensor([30])]))
-
-    monkeypatch.setattr(dist, 'get_world_size', lambda group: 2)
-    monkeypatch.setattr(dist, 'all_gather', all_gather)
-    mean, var, count = _statistics_of_group(own, None)
-    together = torch.cat([values.transpose(0, 1).flatten(1) for values in (own, other)], 1)
-    expected_var, expected_mean = torch.var_mean(together, 1, correction=0)
-    assert count == together.shape[1] == 62
-    torch.testing.assert_close(mean, expected_mean)
-    torch.testing.assert_close(var, expected_var)
