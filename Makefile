@@ -7,10 +7,15 @@ export VENV ?= $(if $(filter openmmlab,$(STACK)),.venv-openmmlab,.venv)
 BIN := $(VENV)/bin
 ARCH ?=
 CASES ?= 100000
+SCALE ?= 1
+SAMPLE ?= 40
+SEED := $(or $(SEED),$(shell date +%s))
+TESTS ?=
 # One worker a core with one thread each: the suite is many small computations.
 WORKERS ?= logical
 
-.PHONY: help env env-demo demo demo-multilabel test reliability docs packages fuzz lint audit licences clean
+.PHONY: help env env-demo demo demo-multilabel test reliability docs packages fuzz soak coverage \
+	mutation test-strict lint audit licences clean
 
 help:
 	@echo 'make demo             train and evaluate a detector on synthetic images, with pictures'
@@ -21,6 +26,10 @@ help:
 	@echo 'make docs             the pages of docs/ as a site in site/, warnings as errors'
 	@echo 'make packages         builds sdist and wheel, and uses them in empty environments'
 	@echo 'make fuzz             CASES=100000 mutated files against the readers'
+	@echo 'make soak             runs for long, and sees that memory and open files do not grow'
+	@echo 'make coverage         which lines and branches the tests reach; TESTS=tests/datasets for some'
+	@echo 'make mutation         whether the tests find SAMPLE=40 small faults a module'
+	@echo 'make test-strict      the tests in random order (SEED=1) and without a network'
 	@echo 'make lint             ruff, what may import what, types'
 	@echo 'make audit            the installed packages against the database of known weaknesses'
 	@echo 'make licences         the licences of the installed packages, into docs/licences.md'
@@ -59,6 +68,21 @@ packages: env
 
 fuzz: env
 	OMP_NUM_THREADS=1 $(BIN)/python -m tests.fuzz --cases $(CASES) --out docs/fuzz.json
+
+soak: env
+	OMP_NUM_THREADS=1 $(BIN)/python -m tests.soak --scale $(SCALE) --out docs/soak.json
+
+coverage: env
+	OMP_NUM_THREADS=1 $(BIN)/python .dev_scripts/measure_coverage.py docs/coverage.json $(TESTS)
+
+mutation: env
+	$(BIN)/python -m tests.mutation --sample $(SAMPLE) --out docs/mutation.json
+
+test-strict: env
+	@echo 'SEED=$(SEED)'
+	OMP_NUM_THREADS=1 OMP_WAIT_POLICY=PASSIVE unshare --map-root-user --net \
+		$(BIN)/python .dev_scripts/offline.py $(BIN)/python -m pytest -n 2 \
+		--random-order --random-order-seed=$(SEED) $(TESTS)
 
 lint: env
 	$(BIN)/ruff check

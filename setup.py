@@ -64,7 +64,8 @@ setup(
     extras_require={
         'mminstall': MM_INSTALL,
         **OPTIONAL,
-        'test': ['pytest', 'pytest-xdist[psutil]', 'hypothesis', 'selenium',
+        'test': ['pytest', 'pytest-xdist[psutil]', 'pytest-random-order', 'hypothesis',
+                 'coverage', 'selenium',
                  *OPTIONAL['eval'], *OPTIONAL['log'], *OPTIONAL['onnx'], *OPTIONAL['web'],
                  # what MIM needs, which is installed without its further dependencies
                  'click', 'colorama', 'model-index', 'pandas', 'requests', 'rich', 'tabulate'],

@@ -176,7 +176,7 @@ def test_log_names_empty_classes_and_lists_all(monkeypatch):
     lines = []
     monkeypatch.setattr('tresnet_mm.evaluation.multilabel_metric.print_log',
                         lambda message, **kwargs: lines.append(message))
-    scores, targets = random_set(classes=3)
+    scores, targets = random_set(classes=3, unknown=0.1)
     targets[:, 1] = 0
     evaluate(MultiLabelMetric(), data_samples(scores, targets), classes=['ant', 'bee', 'cat'])
     table, note = lines
@@ -184,8 +184,43 @@ def test_log_names_empty_classes_and_lists_all(monkeypatch):
     rows = {line.split()[0]: line.split() for line in table.splitlines()[2:]}
     assert list(rows) == ['ant', 'bee', 'cat']
     assert float(rows['ant'][2]) == pytest.approx(ap[0], abs=0.05)
-    assert int(rows['cat'][1]) == targets[:, 2].sum()
+    assert int(rows['cat'][1]) == (targets[:, 2] == 1).sum()
+    hits = ((scores > 0.5) & (targets == 1)).sum(0)
+    for c, name in ((0, 'ant'), (2, 'cat')):
+        assert [float(value) for value in rows[name][3:]] == pytest.approx(
+            [100 * hits[c] / ((scores[:, c] > 0.5) & (targets[:, c] != -1)).sum(),
+             100 * hits[c] / (targets[:, c] == 1).sum()], abs=0.05)
     assert '1 of 3 classes' in note and 'left out' in note and note.endswith('bee')
+
+
+@pytest.mark.parametrize(('count', 'listed', 'more'), [(10, 10, False), (11, 10, True)])
+def test_ten_names_are_listed_at_most(count, listed, more, monkeypatch):
+    notes = []
+    monkeypatch.setattr('tresnet_mm.evaluation.multilabel_metric.print_log',
+                        lambda message, logger: notes.append((message, logger)))
+    scores, targets = random_set(classes=count + 1)
+    targets[:, 1:] = 0
+    classes = [f'class{c}' for c in range(count + 1)]
+    evaluate(MultiLabelMetric(classwise=False), data_samples(scores, targets), classes)
+    end = ', ...' if more else ''
+    ((note, logger),) = notes
+    assert note.endswith(f': {", ".join(classes[1:listed + 1])}{end}')
+    assert logger == 'current'  # the run's log file has it
+    scores[:count, 0] = np.nan
+    names = ', '.join(f'{i}.jpg' for i in range(listed))
+    with pytest.raises(ValueError) as caught:
+        evaluate(MultiLabelMetric(), data_samples(scores, targets), classes)
+    assert str(caught.value).endswith(f'NaN scores: {names}{end}')
+
+
+def test_scores_and_targets_may_be_numpys():
+    scores, targets = random_set()
+    samples = [dict(pred_scores=s, gt_labels=t) for s, t in zip(scores, targets, strict=True)]
+    metric = MultiLabelMetric(classwise=False)
+    metric.process({}, samples)
+    expected = multilabel_scores(scores, targets)
+    assert metric.evaluate(len(samples)) == pytest.approx(
+        {f'multi-label/{key}': value for key, value in expected.items()})
 
 
 def test_ap_of_each_class_is_a_group_of_its_own():

@@ -96,3 +96,18 @@ def test_where_nothing_can_be_fitted_all_stay():
 def test_saturated_scores_have_finite_logits():
     found = logits_of(np.array([0, 1e-30, 0.25, 1], dtype=np.float32))
     np.testing.assert_allclose(found, [-87.34, -69.08, np.log(1 / 3), 17.33], atol=0.01)
+
+
+def test_an_unknown_kind_of_scaling_is_named():
+    with pytest.raises(ValueError, match="'temperature' or 'platt', got 'isotonic'"):
+        fit_scaling(np.ones((2, 1)) / 2, np.array([[0], [1]]), 'isotonic')
+
+
+def test_where_a_whole_step_is_too_long_a_shorter_one_is_taken():
+    """From slope 1, Newton's first step for these overshoots: the cross entropy would rise."""
+    logits = np.array([-9., -8.5, 8., 9., -9.5, 8.7] * 5)
+    targets = np.array([0, 1, 1, 0, 0, 1] * 5)
+    found = fit_scaling(sigmoid(logits)[:, None], targets[:, None], 'temperature')
+    slopes = np.linspace(0.01, 1, 2000)
+    loss = [np.sum(np.logaddexp(0, a * logits) - targets * a * logits) for a in slopes]
+    assert found.scale[0] == pytest.approx(slopes[np.argmin(loss)], abs=1e-3)

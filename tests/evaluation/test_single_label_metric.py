@@ -51,3 +51,34 @@ def test_metric_refuses_what_does_not_fit():
     m.process({}, [sample([0.9, 0.1], 0)])
     with pytest.raises(ValueError, match='3 classes'):
         m.evaluate(size=1)
+
+
+@pytest.mark.parametrize(('scores', 'targets', 'message'), [
+    (np.ones((2, 3)), np.array([0]), r'got \(2, 3\) and \(1,\)'),
+    (np.ones(3), np.array([0, 1, 2]), r'got \(3,\) and \(3,\)'),
+    (np.ones((0, 3)), np.array([], dtype=int), 'not empty'),
+    (np.ones((2, 3)), np.array([0, 3]), 'between 0 and 2, got values from 0 to 3'),
+    (np.ones((2, 3)), np.array([-1, 2]), 'between 0 and 2, got values from -1 to 2')])
+def test_scores_and_targets_that_do_not_fit_are_named(scores, targets, message):
+    with pytest.raises(ValueError, match=message):
+        single_label_scores(scores, targets)
+
+
+@pytest.mark.parametrize('top_k', [0, -1, 2.0, None])
+def test_top_k_is_a_positive_number(top_k):
+    with pytest.raises(ValueError, match='top_k must be a positive integer'):
+        metric(top_k=top_k)
+
+
+@pytest.mark.parametrize('classwise', [True, False])
+def test_the_log_says_which_classes_count(classwise, monkeypatch):
+    notes = []
+    monkeypatch.setattr('tresnet_mm.evaluation.single_label_metric.print_log',
+                        lambda message, logger: notes.append((message, logger)))
+    m = metric(classes=('cat', 'dog', 'cow'), classwise=classwise)
+    m.process({}, [sample([0.9, 0.1, 0.0], 0), sample([0.8, 0.2, 0.0], 1)])
+    assert m.evaluate(size=2)['single-label/per_class'] == 50
+    *tables, (note, logger) = notes
+    assert len(tables) == classwise
+    assert note == '1 of 3 classes have no image among 2 and are left out of per_class'
+    assert logger == 'current'

@@ -163,3 +163,11 @@ def test_built_from_the_registry():
     x, k = sample()
     module = MODELS.build(dict(type='AsymmetricLossSingleLabel', gamma_pos=1))
     torch.testing.assert_close(module(x, k), asymmetric_loss_single_label(x, k, gamma_pos=1))
+
+
+@pytest.mark.parametrize(('name', 'value'), [
+    ('label_smoothing', 1.0), ('label_smoothing', -0.1), ('gamma_neg', -1), ('gamma_pos', -1)])
+def test_a_constant_out_of_range_is_named_before_any_batch(name, value):
+    word = 'eps' if name == 'label_smoothing' else name
+    with pytest.raises(ValueError, match=f'{word} must be'):
+        AsymmetricLossSingleLabel(**{name: value})

@@ -1,0 +1,82 @@
+"""Runs tests against mutants, each in a process that is forked from one with the libraries loaded.
+
+No file is changed: the child's import system compiles the mutant in the place of the module's file.
+What a test starts as a process of its own sees no mutant.
+"""
+from __future__ import annotations
+
+import importlib
+import importlib.machinery
+import os
+import signal
+import sys
+import time
+from collections.abc import Sequence
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parent.parent.parent
+_PRELOADED = ('mmdet.apis', 'mmdet.datasets', 'mmdet.models', 'hypothesis', 'sklearn.metrics')
+
+
+def preload() -> None:
+    """Import what all children need, and nothing of the package."""
+    for name in _PRELOADED:
+        importlib.import_module(name)
+    assert 'tresnet_mm' not in sys.modules, 'the package is imported before its mutants'
+
+
+def module_name(file: Path) -> str:
+    """The name by which a file of the package is imported."""
+    parts = file.resolve().relative_to(ROOT).with_suffix('').parts
+    return '.'.join(parts[:-1] if parts[-1] == '__init__' else parts)
+
+
+def survives(file: Path, source: str, tests: Sequence[str], patience: float) -> bool:
+    """Whether tests pass with another source in the place of a module's.
+
+    Args:
+        file: The module.
+        source: What is run in its place.
+        tests: What pytest is given.
+        patience: Seconds after which the mutant counts as found: it hangs.
+    """
+    child = os.fork()
+    if child == 0:
+        os._exit(_test(module_name(file), source, tests))
+    end = time.monotonic() + patience
+    while time.monotonic() < end:
+        pid, status = os.waitpid(child, os.WNOHANG)
+        if pid:
+            code = os.waitstatus_to_exitcode(status)
+            if code in (pytest.ExitCode.USAGE_ERROR, pytest.ExitCode.NO_TESTS_COLLECTED):
+                raise RuntimeError(f'pytest {" ".join(tests)} ends with {code}')
+            return code == pytest.ExitCode.OK
+        time.sleep(0.02)
+    os.killpg(child, signal.SIGKILL)
+    os.waitpid(child, 0)
+    return False
+
+
+def _test(module: str, source: str, tests: Sequence[str]) -> int:
+    """Run tests in this process, which is the child; returns pytest's exit status."""
+    os.setpgid(0, 0)  # so that what hangs is ended with its own children
+    os.chdir(ROOT)
+    with open(os.devnull, 'w') as nowhere:
+        os.dup2(nowhere.fileno(), 1)
+        os.dup2(nowhere.fileno(), 2)
+    loader = importlib.machinery.SourceFileLoader
+    get_code = loader.get_code
+
+    def code_of(self: importlib.machinery.SourceFileLoader, name: str) -> object:
+        if name != module:
+            return get_code(self, name)
+        return compile(source, self.get_filename(name), 'exec')
+
+    loader.get_code = code_of  # type: ignore[assignment]
+    try:
+        return int(pytest.main(['-x', '-q', '-p', 'no:cacheprovider', '-m',
+                                'not slow and not long', *tests]))
+    except BaseException:
+        return int(pytest.ExitCode.INTERNAL_ERROR)
