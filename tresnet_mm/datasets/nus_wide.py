@@ -25,10 +25,10 @@ class NUSWIDE(MultiLabelDataset):
             concept. Of all images: ``Groundtruth/AllLabels/Labels_{}.txt`` with
             ``ann_file='ImageList/Imagelist.txt'``.
         class_file: The concepts, one a line.
-        metainfo: ``dict(classes=...)`` keeps only these concepts, in this order.
         data_prefix: ``dict(img='Flickr/')``, the folder that the names are relative to.
         **kwargs: Arguments of `MultiLabelDataset`; ``data_root`` is the folder that holds
-            ``ImageList``, ``Groundtruth`` and ``ConceptsList``.
+            ``ImageList``, ``Groundtruth`` and ``ConceptsList``, and
+            ``metainfo=dict(classes=...)`` keeps only these concepts, in this order.
 
     Raises:
         FileNotFoundError: A file is missing; with ``skip_missing``, all images are.

@@ -40,9 +40,10 @@ class OpenImages(MultiLabelDataset):
             fraction is an error.
         conflict: 'error', or 'unknown' to leave out labels that some rows say are present and
             others are absent.
-        metainfo: ``dict(classes=...)``, names of ``class_file``, keeps only these, in this order.
         **kwargs: Arguments of `MultiLabelDataset`, but for ``serialize_data``; ``data_prefix`` is
-            the folder of the split's images, for example ``dict(img='train/')``.
+            the folder of the split's images, for example ``dict(img='train/')``, and
+            ``metainfo=dict(classes=...)``, names of ``class_file``, keeps only these, in this
+            order.
 
     Raises:
         FileNotFoundError: A file is missing; with ``skip_missing``, all images are.
