@@ -149,7 +149,7 @@ def test_two_machines_are_as_one(hosts, shared, config, repo_root):
 @pytest.mark.reliability(
     done='the second of two machines, on a disk of its own, does not see the checkpoint that '
          '`--resume` goes on from',
-    happens='both end within a minute, with a line that names the file and the process')
+    happens='both end, with a line that names the file and the process')
 def test_a_machine_without_the_checkpoint_ends_both(hosts, shared, config):
     work_dir, _ = shared
     ended = hosts.run('dist_train', config, 1, '--resume', '--work-dir', work_dir,
