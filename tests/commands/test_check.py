@@ -10,7 +10,8 @@ from tresnet_mm.commands import check, test, train
 from tresnet_mm.config_files import shipped_configs
 
 #: Configs whose data are not COCO's have these in their names.
-OTHER_DATA = ('shapes', 'voc', 'imagenet', 'cifar', 'stanford_cars', 'flowers102')
+OTHER_DATA = ('shapes', 'voc', 'nuswide', 'openimages', 'imagenet', 'cifar', 'stanford_cars',
+              'flowers102')
 
 
 @pytest.mark.parametrize('name', [
