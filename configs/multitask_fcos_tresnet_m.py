@@ -1,28 +1,15 @@
 # Boxes and image-level labels from one TResNet-M: FCOS and a linear head, evaluated by COCO's mAP
 # and the multi-label measures in one run.
-_base_ = 'fcos_tresnet_m.py'
+_base_ = ['fcos_tresnet_m.py', '_base_/models/image_head.py']
 
 model = dict(
     _delete_=True,
     type='MultiTaskDetector',
     detector=_base_.model,
-    image_head=dict(
-        type='MultiLabelLinearHead',
-        num_classes=80,
-        # summed over classes, averaged over images: of the size of the detector's losses
-        loss=dict(
-            type='AsymmetricLoss',
-            gamma_neg=4,
-            gamma_pos=0,
-            clip=0.05,
-            detach_weights=True,
-            reduction='mean',
-            loss_weight=80)),
+    image_head=_base_.image_head,
     image_loss_weight=0.5)
 tta_model = dict(type='MultiTaskTTAModel')
 
-# The protocol leaves out images without annotations, which COCO's mAP needs.
-image_metric = dict(type='MultiLabelMetric', skip_unlabelled=True)
-val_evaluator = [_base_.val_evaluator, image_metric]
+val_evaluator = [_base_.val_evaluator, _base_.image_metric]
 test_evaluator = val_evaluator
 visualizer = dict(type='MultiLabelVisualizer')  # draws the boxes, too

@@ -3,15 +3,22 @@
 from __future__ import annotations
 
 import errno
+import re
 import signal
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
+from pathlib import Path
 
 from mmengine.runner import Runner
 
 from ..engine import MemoryHook, explain_dead_worker, is_out_of_memory
 
+#: How PyTorch raises again in the main process what a loader's worker has raised.
+_BY_WORKER = re.compile(r'Caught (\w+) in DataLoader worker process \d+\.')
+#: A frame of a traceback: the file, and the statement.
+_FRAME = re.compile(r'^  File "(.+)", line \d+, in .+\n    (.+)$', re.MULTILINE)
+_PACKAGE = Path(__file__).resolve().parents[1]
 _NO_ROOM = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EROFS, errno.EACCES)
 
 
@@ -20,17 +27,18 @@ def explained(runner: Runner) -> Iterator[None]:
     """Say what became of a run that ends by an error inside, and what to do.
 
     Raises:
-        ValueError: Instead of the error: no room for a file, a loader's worker that has died, or no
-            memory. Other errors pass as they are.
+        ValueError: Instead of the error: no room for a file, a loader's worker that has died or
+            has found fault with the data, or no memory. Other errors pass as they are.
     """
     try:
         yield
-    except (OSError, EOFError, RuntimeError, MemoryError) as error:
+    except (OSError, EOFError, RuntimeError, MemoryError, ValueError) as error:
         # The run ends here. PyTorch's handler would raise in the middle of what is said of it, for
         # each worker that ends meanwhile.
         if threading.current_thread() is threading.main_thread():
             signal.signal(signal.SIGCHLD, signal.SIG_DFL)
         said = explain_dead_worker(error, _loaders(runner))
+        said = said or _found_by_worker(error)
         said = said or _no_room(error) or _out_of_memory(runner, error)
         if said is None:
             raise
@@ -42,6 +50,19 @@ def _loaders(runner: Runner) -> dict:
     loops = {'train': runner._train_loop, 'val': runner._val_loop, 'test': runner._test_loop}
     return {f'{name}_dataloader': loop.dataloader for name, loop in loops.items()
             if hasattr(loop, 'dataloader')}
+
+
+def _found_by_worker(error: BaseException) -> str | None:
+    """The message of what this package raised in a worker, without the worker's traceback."""
+    text = str(error)
+    caught = _BY_WORKER.match(text)
+    frames = _FRAME.findall(text)
+    if not caught or not frames:
+        return None
+    file, statement = frames[-1]
+    if not statement.startswith('raise') or _PACKAGE not in Path(file).resolve().parents:
+        return None
+    return text.rpartition(f'\n{caught[1]}: ')[2].strip() or None
 
 
 def _no_room(error: BaseException) -> str | None:

@@ -1,0 +1,15 @@
+# The image-level head of joint models on COCO, and its measure.
+image_head = dict(
+    type='MultiLabelLinearHead',
+    num_classes=80,
+    # summed over classes, averaged over images: of the size of the detector's losses
+    loss=dict(
+        type='AsymmetricLoss',
+        gamma_neg=4,
+        gamma_pos=0,
+        clip=0.05,
+        detach_weights=True,
+        reduction='mean',
+        loss_weight=80))
+# The protocol leaves out images without annotations, which COCO's mAP needs.
+image_metric = dict(type='MultiLabelMetric', skip_unlabelled=True)

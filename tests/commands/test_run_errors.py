@@ -1,0 +1,51 @@
+"""What a loader's worker finds wrong with the data is said as the main process would say it."""
+
+from types import SimpleNamespace
+
+import pytest
+from torch.utils.data import DataLoader
+
+from tresnet_mm.commands.command_line import is_foreseen
+from tresnet_mm.commands.run_errors import explained
+from tresnet_mm.datasets import CustomMultiLabel
+
+RUNNER = SimpleNamespace(_train_loop=None, _val_loop=None, _test_loop=None, hooks=[])
+
+
+def ended(dataset, workers):
+    """The error that reading a data set ends a run with."""
+    with pytest.raises(Exception) as caught, explained(RUNNER):
+        list(DataLoader(dataset, batch_size=1, num_workers=workers, collate_fn=list))
+    return caught.value
+
+
+@pytest.fixture
+def dataset(tmp_path):
+    (tmp_path / 'labels.csv').write_text('img_path,labels\nbroken.jpg,cat\n')
+    (tmp_path / 'broken.jpg').write_bytes(b'\xff\xd8\xff\xe0 no more')
+    return CustomMultiLabel('labels.csv', data_root=str(tmp_path),
+                            pipeline=[dict(type='LoadImageChecked')])
+
+
+def test_a_broken_image_is_told_alike_with_and_without_workers(dataset):
+    alone, by_worker = ended(dataset, 0), ended(dataset, 1)
+    assert 'broken.jpg' in str(alone) and 'Traceback' not in str(by_worker)
+    assert str(by_worker) == str(alone)
+    assert is_foreseen(alone) and is_foreseen(by_worker)
+
+
+def test_a_missing_image_too(dataset, tmp_path):
+    (tmp_path / 'broken.jpg').unlink()
+    assert str(ended(dataset, 1)) == str(ended(dataset, 0))
+
+
+def test_a_bug_in_a_worker_keeps_its_traceback():
+    class Buggy:
+        def __len__(self):
+            return 1
+
+        def __getitem__(self, index):
+            raise ValueError('of another library')
+
+    error = ended(Buggy(), 1)
+    assert 'Traceback' in str(error) and 'of another library' in str(error)
