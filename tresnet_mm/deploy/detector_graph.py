@@ -29,6 +29,7 @@ class DetectorGraph(nn.Module):
 
     inputs = ('images', 'sizes')
     outputs = ('boxes', 'scores', 'labels', 'image_ids')
+    output_axes = {name: {0: 'detections'} for name in outputs}
 
     def __init__(self, model: SingleStageDetector) -> None:
         super().__init__()

@@ -1,22 +1,25 @@
 """Export of classifiers and one-stage detectors to ONNX."""
 
 import copy
-import json
 import warnings
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import torch
 from torch import Tensor, nn
 
 from .._compat import ONNX_OPSET, TRACING_EXPORTER
 from ..models import MultiLabelClassifier
-from ..models.heads import SingleLabelHead
 from .fuse import fuse
+from .onnx_metadata import NO_CLASSES, file_metadata
+from .preprocessing_graph import PreprocessingGraph
 
 if TYPE_CHECKING:
     from .detector_graph import DetectorGraph
+
+_INPUT_AXES = {'images': {0: 'batch', 2: 'height', 3: 'width'}, 'sizes': {0: 'batch'},
+               'pixels': {0: 'batch', 1: 'height', 2: 'width'}}
 
 
 class ClassifierGraph(nn.Module):
@@ -28,6 +31,7 @@ class ClassifierGraph(nn.Module):
 
     inputs = ('images',)
     outputs = ('scores',)
+    output_axes = {'scores': {0: 'batch'}}
 
     def __init__(self, model: MultiLabelClassifier) -> None:
         super().__init__()
@@ -55,13 +59,16 @@ def build_graph(model: nn.Module) -> 'ClassifierGraph | DetectorGraph':
 
 
 def export_onnx(model: nn.Module, path: str | Path, size: tuple[int, int] = (224, 224),
-                fold: bool = True,
-                classes: Sequence[str] = ()) -> 'ClassifierGraph | DetectorGraph':
+                fold: bool = True, classes: Sequence[str] = (),
+                image_classes: Mapping[str, Sequence[str]] = NO_CLASSES,
+                preprocessing: Mapping[str, Any] | None = None, with_preprocessing: bool = False,
+                version: str = '') -> 'ClassifierGraph | DetectorGraph | PreprocessingGraph':
     """Write a model to an ONNX file with dynamic batch and image size.
 
-    The graph's input is what the model's data preprocessor returns. See `ClassifierGraph` and
-    `DetectorGraph` for inputs and outputs; the file's metadata names the task and the classes,
-    and has the thresholds of a classifier's head. What calibrates its scores is in the graph.
+    The graph's input is what the model's data preprocessor returns, or with
+    ``with_preprocessing`` pixels. See
+    the graphs for inputs and outputs, and `file_metadata` for what the file says of itself. What
+    calibrates a model's scores is in the graph.
 
     Args:
         model: A `MultiLabelClassifier` or a one-stage detector of mmdet.
@@ -69,6 +76,10 @@ def export_onnx(model: nn.Module, path: str | Path, size: tuple[int, int] = (224
         size: Height and width of the example that is traced; multiples of 32.
         fold: Fold the norm layers first (`fuse`).
         classes: Class names for the metadata.
+        image_classes: Those of each named image head.
+        preprocessing: What `describe_preprocessing` says of the images, for the metadata.
+        with_preprocessing: Have the file prepare the images too (`PreprocessingGraph`).
+        version: Of tresnet_mm, for the metadata.
 
     Returns:
         The wrapped PyTorch model that was exported: the same function of the same tensors.
@@ -76,21 +87,23 @@ def export_onnx(model: nn.Module, path: str | Path, size: tuple[int, int] = (224
     Raises:
         ImportError: If onnx is missing.
         TypeError: If it is a model of another kind.
-        ValueError: If a detector's head or its ``test_cfg`` cannot be exported.
+        ValueError: If a detector's head or its ``test_cfg`` cannot be exported, or what
+            ``preprocessing`` says cannot be done inside.
     """
     try:
         import onnx
     except ImportError as error:
         raise ImportError('exporting to ONNX needs onnx: pip install onnx') from error
     model = fuse(model) if fold else copy.deepcopy(model).eval()
-    graph = build_graph(model.cpu().float())
-    example = [torch.rand(2, 3, *size)]
-    if len(graph.inputs) > 1:
-        example.append(torch.tensor([size, size]))
-    batch_of_inputs = {'images': {0: 'batch', 2: 'height', 3: 'width'}, 'sizes': {0: 'batch'}}
-    axes = {name: batch_of_inputs[name] for name in graph.inputs}
-    of_outputs = 'batch' if graph.outputs == ('scores',) else 'detections'
-    axes.update({name: {0: of_outputs} for name in graph.outputs})
+    graph: Any = build_graph(model.cpu().float())
+    if with_preprocessing:
+        if preprocessing is None:
+            raise ValueError('with_preprocessing=True needs preprocessing')
+        graph = PreprocessingGraph(graph, preprocessing).eval()
+    examples = dict(images=torch.rand(2, 3, *size), sizes=torch.tensor([size, size]),
+                    pixels=torch.randint(256, (2, *size, 3), dtype=torch.uint8))
+    example = [examples[name] for name in graph.inputs]
+    axes = {name: _INPUT_AXES[name] for name in graph.inputs} | graph.output_axes
     part = Path(f'{path}.part')  # so that a file of the name is always a whole one
     try:
         with warnings.catch_warnings(), torch.no_grad():
@@ -103,18 +116,10 @@ def export_onnx(model: nn.Module, path: str | Path, size: tuple[int, int] = (224
                 dynamic_axes=axes)
         proto = onnx.load(str(part))
         onnx.checker.check_model(proto)
-        said = dict(task=_task(model), classes=json.dumps(list(classes)))
-        if isinstance(model, MultiLabelClassifier) and model.head.thresholds is not None:
-            said['thresholds'] = json.dumps(model.head.thresholds.tolist())
+        said = file_metadata(model, classes, image_classes, preprocessing, version)
         onnx.helper.set_model_props(proto, said)
         onnx.save(proto, str(part))
         part.replace(path)
     finally:
         part.unlink(missing_ok=True)
     return graph
-
-
-def _task(model: nn.Module) -> str:
-    if not isinstance(model, MultiLabelClassifier):
-        return 'detection'
-    return 'single-label' if isinstance(model.head, SingleLabelHead) else 'multilabel'
