@@ -5,15 +5,16 @@ from typing import Any
 
 import torch
 import torch.nn.functional as F
-from torch import Tensor, nn
+from torch import Tensor
 
 from .._compat import ONNX_OPSET
+from .export_graph import ExportGraph
 
 #: The operator set in which ``Resize`` has ``antialias``.
 _ANTIALIAS_OPSET = 18
 
 
-class PreprocessingGraph(nn.Module):
+class PreprocessingGraph(ExportGraph):
     """From pixels to what a graph says of them: resizing, normalisation and padding included.
 
     All images of a batch are of one size, so each is prepared as it is alone. What the test
@@ -34,14 +35,13 @@ class PreprocessingGraph(nn.Module):
     std: Tensor
     canvas_value: Tensor
 
-    def __init__(self, graph: Any, preprocessing: Mapping[str, Any]) -> None:
+    def __init__(self, graph: ExportGraph, preprocessing: Mapping[str, Any]) -> None:
         super().__init__()
         self.antialias = preprocessing['resample'] == 'pillow' and preprocessing['mode'] != 'none'
         if self.antialias and ONNX_OPSET < _ANTIALIAS_OPSET:
             raise ValueError('the test pipeline resizes by Pillow, anti-aliased, which a file can '
                              f'do from operator set {_ANTIALIAS_OPSET} on: that takes torch>=2.4')
         self.graph = graph
-        self._arguments = len(graph.inputs)
         self.preprocessing = dict(preprocessing)
         self.outputs = graph.outputs
         self.output_axes = graph.output_axes
@@ -69,7 +69,7 @@ class PreprocessingGraph(nn.Module):
         size = _size(x, 2)
         below = torch.remainder(-size, self.preprocessing['pad_divisor'])
         x = _pad((x - self.mean) / self.std, below, self.preprocessing['pad_value'])
-        outputs = self.graph(*(x, size.expand(x.shape[0], 2))[:self._arguments])
+        outputs = self.graph(x, size.expand(x.shape[0], 2))
         outputs = (outputs,) if isinstance(outputs, Tensor) else tuple(outputs)
         if 'boxes' not in self.outputs:
             return outputs
