@@ -72,7 +72,7 @@ def find_model(model: Any, weights: str | os.PathLike | None = None) -> ModelSou
     if weights is None and _is_weights(model):
         model, weights = None, model
     if weights is None:
-        _read(model)  # what is wrong with it comes first
+        read_model(model)  # what is wrong with it comes first
         raise ValueError(f'{_shown(model)} is a config, and its model has no weights yet: give '
                          'them too, or a published file in its place')
     weights = os.fspath(weights)
@@ -80,7 +80,7 @@ def find_model(model: Any, weights: str | os.PathLike | None = None) -> ModelSou
     published = None if path is None or path.suffix == '.onnx' else read_published(path)
     if model is None and published is None:
         published = _published_of_run(weights, path)
-    cfg = _config_of(published) if model is None and published is not None else _read(model)
+    cfg = _config_of(published) if model is None and published is not None else read_model(model)
     return ModelSource(cfg, weights, str(path or weights), published, _dataset_meta(cfg))
 
 
@@ -130,7 +130,15 @@ def _published_of_run(weights: str, path: Path | None) -> Published:
     return published
 
 
-def _read(model: Any) -> Config:
+def read_model(model: Any) -> Config:
+    """The config of a model, with what its test data are prepared by as ``test_pipeline``.
+
+    Args:
+        model: As `find_model`, but for weights.
+
+    Raises:
+        FileNotFoundError, TypeError, ValueError: As `find_model`.
+    """
     if isinstance(model, (str, os.PathLike)):
         cfg = read_config(os.fspath(model))
     elif isinstance(model, Config):
