@@ -15,7 +15,7 @@ import torch
 from .markdown_table import markdown_table
 
 PACKAGES = ('torch', 'onedl-mmengine', 'onedl-mmcv', 'onedl-mmdetection', 'inplace-abn', 'numpy',
-            'onnx', 'onnxruntime')
+            'onnx', 'onnxruntime', 'openvino')
 
 
 def environment() -> dict[str, Any]:

@@ -7,21 +7,19 @@ import tempfile
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
-from itertools import chain
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from ..whole_file import whole_file
-from .graph_parts import LAYERS, PARTS, GraphParts
+from .onnx_parts import LAYERS, PARTS, OnnxParts
 
-#: Parts that lose accuracy in 8 bits, or win no time: docs/deployment_speed.md has the figures.
+#: Parts that stay in float by default: docs/deployment_speed.md has what was measured.
 FLOAT_PARTS = ('last', 'decoding')
-#: What may be quantised: the layers, and the arithmetic that would else leave 8 bits between them.
-OPERATIONS = (*LAYERS, 'Add', 'Mul', 'Relu', 'LeakyRelu', 'Sigmoid', 'AveragePool',
-              'GlobalAveragePool', 'ReduceMean', 'MaxPool', 'Pad', 'Resize', 'Concat',
-              'InstanceNormalization', 'Div', 'Sub', 'Exp', 'Clip')
+#: What may be quantised: the layers, and the arithmetic for which onnxruntime has 8-bit kernels.
+OPERATIONS = (*LAYERS, 'Add', 'AveragePool', 'Concat', 'GlobalAveragePool', 'LeakyRelu', 'MaxPool',
+              'Mul', 'Pad', 'Relu', 'Resize', 'Sigmoid')
 
 
 @dataclass(frozen=True)
@@ -48,105 +46,114 @@ def quantize_onnx(file: str | Path, out: str | Path, feeds: Iterable[Mapping[str
                   ) -> QuantizeReport:
     """Write a copy of an exported file whose layers compute in 8 bits.
 
-    Weights are signed, with a scale for each output channel; activations unsigned, with one scale
-    for each tensor, by the least and greatest value that the images give. The file (operators
-    ``QuantizeLinear`` and ``DequantizeLinear``) has the inputs, outputs and metadata of the float
-    one, and is run as that one is.
+    Weights are signed, with a scale for each output channel; activations unsigned, with a scale
+    for each tensor, from the least to the greatest value that the images give. The file has the
+    inputs, outputs and metadata of the float one, and runs as that one does; 8 bits are written as
+    the operators ``QuantizeLinear`` and ``DequantizeLinear`` around those of the float file.
 
     Args:
         file: What `export_onnx` wrote.
         out: The file to write.
-        feeds: Inputs of the file by name, a batch of any size each, of images as the model will
-            see; some dozens suffice. Names that the file does not take are left out.
+        feeds: The file's inputs by name, a batch at a time, of images as the model will see; some
+            dozens of images suffice. Other names are left out.
         float_parts: Which of `PARTS` stay in float.
-        reduce_range: Weights in 7 bits, for processors without VNNI instructions, where sums of
-            8-bit products may overflow.
+        reduce_range: Weights in 7 bits, for x86 processors without VNNI instructions, where sums
+            of 8-bit products may overflow.
 
     Raises:
         ImportError: If onnx or onnxruntime is missing.
         FileNotFoundError: If the file does not exist.
-        ValueError: If it is damaged or quantised already; there are no feeds; one lacks an input
-            or does not fit it; or a part has another name.
+        ValueError: If it is damaged or quantised already; there are no feeds, or one does not fit
+            the file; a part has another name, or no layer would be quantised.
     """
     onnx = _import_onnx()
     unknown = [part for part in float_parts if part not in PARTS]
     if unknown:
         raise ValueError(f'float_parts: {unknown[0]!r} is none of {", ".join(PARTS)}')
-    if not Path(file).is_file():
-        raise FileNotFoundError(f'ONNX file {file} does not exist')
-    reader = _Reader(feeds)
-    with tempfile.TemporaryDirectory() as folder, whole_file(out) as part, _quiet():
-        prepared = str(Path(folder) / 'prepared.onnx')
-        said, inputs = _prepare(onnx, str(file), prepared)
-        reader.inputs = inputs
-        model = onnx.load(prepared)
-        parts = GraphParts(model.graph)
+    proto = _load(onnx, file)
+    reader = _Reader(feeds, [value.name for value in proto.graph.input])
+    with tempfile.TemporaryDirectory() as folder, whole_file(out) as part:
+        prepared = Path(folder) / 'prepared.onnx'
+        _prepare(file, prepared)
+        parts = OnnxParts(onnx.load(prepared).graph)
         kept = parts.names(float_parts)
-        _quantize(prepared, str(part), reader, kept, reduce_range, file)
-        model = onnx.load(str(part))
-        del model.metadata_props[:]
+        if parts.layers <= kept:
+            raise ValueError(f'no layer is left for 8 bits in {file} with float_parts: '
+                             f'{", ".join(float_parts)}')
+        _quantize(prepared, part, reader, kept | parts.rest, reduce_range)
+        quantized = onnx.load(part)
+        said = {entry.key: entry.value for entry in proto.metadata_props}
         said['quantization'] = json.dumps(dict(
             float_parts=list(float_parts), calibration_images=reader.images))
-        onnx.helper.set_model_props(model, said)
-        onnx.checker.check_model(model)
-        onnx.save(model, str(part))
-    return QuantizeReport(tuple(sorted(parts.layers - kept)), tuple(sorted(parts.layers & kept)),
-                          reader.images)
+        del quantized.metadata_props[:]
+        onnx.helper.set_model_props(quantized, said)
+        onnx.checker.check_model(quantized)
+        onnx.save(quantized, part)
+    return QuantizeReport(
+        tuple(sorted(parts.layers - kept)), tuple(sorted(parts.layers & kept)), reader.images)
 
 
 class _Reader:
-    """What onnxruntime's calibration takes feeds from, one after the other."""
+    """Hands feeds to onnxruntime's calibration, checked and counted."""
 
-    def __init__(self, feeds: Iterable[Mapping[str, np.ndarray]]) -> None:
-        self.feeds = iter(feeds)
-        self.inputs: Sequence[str] = ()
+    def __init__(self, feeds: Iterable[Mapping[str, np.ndarray]], inputs: Sequence[str]) -> None:
         self.images = 0
+        self._feeds = iter(feeds)
+        self._inputs = inputs
 
     def get_next(self) -> dict[str, np.ndarray] | None:
         """The next feed; None where there are no more."""
-        feed = next(self.feeds, None)
+        feed = next(self._feeds, None)
         if feed is None:
+            if not self.images:
+                raise ValueError('feeds: there is no image to calibrate on')
             return None
-        missing = [name for name in self.inputs if name not in feed]
+        missing = [name for name in self._inputs if name not in feed]
         if missing:
-            raise ValueError(f'feeds: one has {", ".join(feed) or "nothing"}, not the input '
-                             f'{missing[0]!r} of the file')
-        self.images += len(feed[self.inputs[0]])
-        return {name: feed[name] for name in self.inputs}
+            raise ValueError(f'feeds: the file has the input {missing[0]!r}, and one feed has only '
+                             f'{sorted(feed)}')
+        self.images += len(feed[self._inputs[0]])
+        return {name: feed[name] for name in self._inputs}
 
 
-def _prepare(onnx: Any, file: str, prepared: str) -> tuple[dict[str, str], list[str]]:
-    """Write the file with constants folded and shapes inferred; its metadata and inputs."""
-    from onnxruntime.quantization.shape_inference import quant_pre_process
+def _load(onnx: Any, file: str | Path) -> Any:
+    if not Path(file).is_file():
+        raise FileNotFoundError(f'ONNX file {file} does not exist')
     try:
-        model = onnx.load(file)
-        onnx.checker.check_model(model)
+        proto = onnx.load(file)
+        onnx.checker.check_model(proto)
     except Exception as error:  # protobuf's and the checker's, which share no base
         raise ValueError(f'{file} is damaged or no ONNX file: {error}') from error
-    if any(node.op_type == 'DequantizeLinear' for node in model.graph.node):
+    if any(node.op_type == 'DequantizeLinear' for node in proto.graph.node):
         raise ValueError(f'{file} is quantised already: give the file that it was made of')
-    # Symbolic inference stops at the number of detections, and needs sympy.
-    quant_pre_process(file, prepared, skip_symbolic_shape=True)
-    said = {entry.key: entry.value for entry in model.metadata_props}
-    return said, [value.name for value in model.graph.input]
+    return proto
 
 
-def _quantize(prepared: str, out: str, reader: _Reader, kept: set[str], reduce_range: bool,
-              file: str | Path) -> None:
+def _prepare(file: str | Path, prepared: Path) -> None:
+    """Write the file with its constants folded, so that weights are weights, and with shapes."""
+    from onnxruntime.quantization.shape_inference import quant_pre_process
+    # Symbolic inference would stop at the number of detections.
+    quant_pre_process(str(file), str(prepared), skip_symbolic_shape=True)
+
+
+def _quantize(prepared: Path, out: Path, reader: _Reader, kept: set[str], reduce_range: bool
+              ) -> None:
+    from onnxruntime.capi.onnxruntime_pybind11_state import Fail, InvalidArgument
     from onnxruntime.quantization import QuantFormat, QuantType, quantize_static
-    first = reader.get_next()
-    if first is None:
-        raise ValueError('feeds: there is no image to calibrate on')
-    ...
-    quantize_static(
-        prepared, out, reader, quant_format=QuantFormat.QDQ, op_types_to_quantize=list(OPERATIONS),
-        per_channel=True, reduce_range=reduce_range, activation_type=QuantType.QUInt8,
-        weight_type=QuantType.QInt8, nodes_to_exclude=sorted(kept))
+    try:
+        with _without_advice():
+            quantize_static(
+                str(prepared), str(out), reader, quant_format=QuantFormat.QDQ,
+                op_types_to_quantize=list(OPERATIONS), per_channel=True,
+                reduce_range=reduce_range, activation_type=QuantType.QUInt8,
+                weight_type=QuantType.QInt8, nodes_to_exclude=sorted(kept))
+    except (Fail, InvalidArgument) as error:  # the session's, of a type or shape
+        raise ValueError(f'feeds: one does not fit the file: {error}') from error
 
 
 @contextmanager
-def _quiet() -> Iterator[None]:
-    """Without onnxruntime's advice, which was followed."""
+def _without_advice() -> Iterator[None]:
+    """Keep onnxruntime from recommending what was done already."""
     logger = logging.getLogger()
     level = logger.level
     logger.setLevel(logging.ERROR)
@@ -159,7 +166,7 @@ def _quiet() -> Iterator[None]:
 def _import_onnx() -> Any:
     try:
         import onnx
-        import onnxruntime.quantization  # noqa: F401  # which needs onnx
+        import onnxruntime.quantization  # noqa: F401  # the rest of it is imported where it is used
     except ImportError as error:
         raise ImportError('quantising needs onnx and onnxruntime: pip install onnx onnxruntime'
                           ) from error

@@ -20,10 +20,10 @@ PARTS = {
 }
 
 
-class GraphParts:
+class OnnxParts:
     """Which nodes of a graph belong to which of `PARTS`.
 
-    The layers in the middle belong to none, nor does the arithmetic in front of the first layers.
+    The layers in the middle belong to none, nor does `rest`.
 
     Args:
         graph: ONNX ``GraphProto``; weights are initializers, and every node has a name.
@@ -31,6 +31,8 @@ class GraphParts:
     Attributes:
         layers (set[str]): Names of the nodes with weights.
         nodes (dict[str, set[str]]): Names of the nodes of each of `PARTS`.
+        rest (set[str]): Names of the nodes that compute shapes, sizes, places and masks, and of
+            those in front of the first layers.
     """
 
     def __init__(self, graph: Any) -> None:
@@ -43,7 +45,7 @@ class GraphParts:
                 self._users[name].append(node)
         layers = {node.name: node for node in self._nodes if self._is_layer(node)}
         inputs = [value.name for value in graph.input if value.name not in self._weights]
-        first = self._ahead(inputs, until=self._is_layer) & set(layers)
+        first = self._ahead(inputs[:1], until=self._is_layer) & set(layers)
         behind = {name: self._ahead(node.output) for name, node in layers.items()}
         last = {name for name, after in behind.items() if not after & set(layers)}
         decoding = set().union(*(behind[name] for name in last))
@@ -54,6 +56,7 @@ class GraphParts:
             first=first, blur={name for name, node in layers.items() if self._is_blur(node)},
             gates=gates, last=last, decoding=decoding,
             between=inner - self.layers - gates - decoding)
+        self.rest = {node.name for node in self._nodes} - self.layers - self.names(list(PARTS))
 
     def names(self, parts: Sequence[str]) -> set[str]:
         """Names of all nodes of some parts."""
@@ -74,12 +77,15 @@ class GraphParts:
 
     def _ahead(self, values: Sequence[str], until: Callable[[Any], bool] = lambda node: False
                ) -> set[str]:
-        """Names of the nodes that some values reach, not beyond those where ``until`` holds."""
+        """Names of the nodes that some values reach, not beyond those where ``until`` holds.
+
+        What is made of a value's shape is not reached.
+        """
         found: set[str] = set()
         waiting = list(values)
         while waiting:
             for node in self._users[waiting.pop()]:
-                if node.name not in found:
+                if node.name not in found and node.op_type != 'Shape':
                     found.add(node.name)
                     if not until(node):
                         waiting += node.output
