@@ -13,7 +13,7 @@ from __future__ import annotations
 
 import argparse
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -26,9 +26,9 @@ from torch import Tensor
 
 from .. import __version__
 from ..config_files import read_config
-from ..config_tree import parts
+from ..config_tree import parts, type_name
 from ..deploy import OnnxModel, export_onnx
-from ..deploy.onnx_metadata import NO_CLASSES, describe_preprocessing
+from ..deploy.onnx_metadata import describe_preprocessing
 from ..inference import Inferencer
 from ..inference.model_source import find_model, read_model
 from . import launch
@@ -57,7 +57,7 @@ class Exported:
     transforms: Sequence[Any]
     scope: str
     classes: Sequence[str] = ()
-    image_classes: Mapping[str, Sequence[str]] = NO_CLASSES
+    image_classes: Mapping[str, Sequence[str]] = field(default_factory=dict)
 
 
 def parse_args(argv: Sequence[str] | None = None) -> argparse.Namespace:
@@ -109,7 +109,9 @@ def load(args: argparse.Namespace) -> Exported:
 def _untrained(cfg: Config) -> Exported:
     scope = cfg.get('default_scope') or 'mmengine'
     for _, part in parts(cfg.model):
-        part.pop('init_cfg', None)  # nothing is downloaded
+        start = part.get('init_cfg')
+        if isinstance(start, Mapping) and type_name(start.get('type')) == 'Pretrained':
+            part['init_cfg'] = None  # nothing is downloaded
     with DefaultScope.overwrite_default_scope(scope):
         model = MODELS.build(cfg.model)
         transforms = [TRANSFORMS.build(step) for step in cfg.test_pipeline]

@@ -34,8 +34,9 @@ class OnnxModel(BaseModel):
     Attributes:
         dataset_meta (dict | None): ``dict(classes=...)`` with the class names in the file's
             metadata, and ``image_classes`` by the name of each head; None where it has none.
-        thresholds (list[float] | None): Probabilities above which labels are predicted, of the
-            file's metadata; of a joint model those of the boxes' classes.
+        image_head (ExportedHead | None): What predicts the labels of a classifier, or of the
+            boxes' classes.
+        image_heads (dict[str, ExportedHead]): That of each named head.
 
     Raises:
         ImportError: If onnxruntime is missing.
@@ -57,28 +58,30 @@ class OnnxModel(BaseModel):
                 self.outputs == ['scores'] or self.outputs[:4] == DETECTIONS):
             raise ValueError(f'{file} has the inputs {self.inputs} and the outputs {self.outputs}: '
                              'it was not written by tools/export_onnx.py, or by an older version')
-        self.dataset_meta = _dataset_meta(said, heads)
-        self.thresholds: list[float] | None = None
-        self.labellers = self._labellers(said, heads)
         self.mask_threshold = float(_read(said, 'mask_threshold', file) or 0.5)
+        counts = {node.name: node.shape[-1] for node in self.session.get_outputs()}
+        own = 'label_scores' if 'boxes' in counts else 'scores'
+        self.image_head = None if own not in counts else ExportedHead.of(
+            said.get('task'), _read(said, 'thresholds', file), counts[own], file)
+        try:
+            self.image_heads = {
+                name: ExportedHead.of(head['kind'], head['thresholds'],
+                                      counts[f'label_scores.{name}'], file)
+                for name, head in heads.items()}
+            self.dataset_meta = _dataset_meta(said, heads)
+        except (KeyError, TypeError, AttributeError) as error:
+            raise ValueError(f'{file}: the image_heads in its metadata are damaged: {heads!r:.80}'
+                             ) from error
 
-    def _labellers(self, said: Mapping[str, str], heads: Mapping[str, Any]) -> list['_Labeller']:
-        """What makes predictions of each output of label scores."""
-        found = []
-        for node in self.session.get_outputs():
-            if not node.name.startswith('label_scores') and self.outputs != ['scores']:
-                continue
-            field = node.name.partition('.')[2]
-            if field:
-                kind, thresholds = heads[field]['kind'], heads[field]['thresholds']
-            else:
-                kind, thresholds = said.get('task'), _read(said, 'thresholds', self.file)
-            if thresholds is not None:
-                thresholds = _checked(thresholds, node.shape[-1], self.file)
-            if not field:
-                self.thresholds = thresholds
-            found.append(_Labeller(node.name, field, kind == 'single-label', thresholds))
-        return found
+    @property
+    def head(self) -> 'ExportedHead | None':
+        """What predicts the labels of a classifier, or of the boxes' classes."""
+        return self.image_head
+
+    @property
+    def thresholds(self) -> list[float] | None:
+        """Probabilities above which `head` predicts labels; None where there are none."""
+        return None if self.head is None else self.head.thresholds
 
     def forward(self, inputs: Tensor, data_samples: Sequence[BaseDataElement] | None = None,
                 mode: str = 'predict') -> Sequence[BaseDataElement] | tuple[Tensor, ...]:
@@ -110,8 +113,13 @@ class OnnxModel(BaseModel):
         if 'boxes' in found:
             for index, sample in enumerate(samples):
                 self._set_instances(sample, index, found)
-        for labeller in self.labellers:
-            labeller.set_scores(samples, found[labeller.output])
+            if self.image_head is not None:
+                labels_from_boxes(samples, found['label_scores'].shape[1])
+        if self.image_head is not None:
+            self.image_head.set_scores(
+                samples, found['label_scores' if 'boxes' in found else 'scores'])
+        for name, head in self.image_heads.items():
+            head.set_scores(fields_of_head(samples, name), found[f'label_scores.{name}'])
         return samples
 
     def outputs_of(self, *inputs: Tensor) -> dict[str, Tensor]:
@@ -148,28 +156,29 @@ class OnnxModel(BaseModel):
 
 
 @dataclass(frozen=True)
-class _Labeller:
-    """Makes predictions of the image-level scores of an output.
+class ExportedHead:
+    """What a head makes of its scores, which the file computes.
 
     Attributes:
-        output: Its name.
-        field: The field of a sample that predictions go to; '' for the sample itself.
         one_label: Whether each image has exactly one label.
         thresholds: (num_classes,) probabilities above which a label is predicted, if there are.
     """
 
-    output: str
-    field: str
     one_label: bool
     thresholds: list[float] | None
 
-    def set_scores(self, samples: Sequence[BaseDataElement], scores: Tensor) -> None:
-        """Set what the heads set, from probabilities (N, num_classes)."""
-        if self.field:
-            samples = fields_of_head(samples, self.field)
-        elif self.output != 'scores':
-            labels_from_boxes(samples, scores.shape[1])
-        for sample, row in zip(samples, scores, strict=True):
+    @classmethod
+    def of(cls, kind: str | None, thresholds: Any, count: int, file: str) -> 'ExportedHead':
+        """The head that the metadata of a file describe; ValueError if it does not fit."""
+        try:
+            return cls(kind == 'single-label', None if thresholds is None else
+                       check_thresholds(thresholds, count).tolist())
+        except (ValueError, TypeError) as error:
+            raise ValueError(f'{file}: the thresholds in its metadata: {error}') from error
+
+    def set_scores(self, data_samples: Sequence[BaseDataElement], scores: Tensor) -> None:
+        """As the heads do, from probabilities (N, num_classes)."""
+        for sample, row in zip(data_samples, scores, strict=True):
             sample.set_field(row, 'pred_scores')
             if self.one_label:
                 sample.set_field(row.argmax(dim=0, keepdim=True), 'pred_label')
@@ -181,14 +190,20 @@ class _Labeller:
 def with_onnx_model(cfg: Config, file: str) -> Config:
     """Return a config that evaluates an ONNX file in place of its model.
 
-    The data preprocessor stays; weights and hooks that average them go.
+    The data preprocessor stays, and a model for test-time augmentation around it; weights and hooks
+    that average them go.
     """
     cfg = cfg.copy()
-    preprocessor = (cfg.model.get('data_preprocessor') or cfg.get('data_preprocessor')
-                    or cfg.model.get('detector', {}).get('data_preprocessor'))
+    model = cfg.model.module if 'module' in cfg.model else cfg.model
+    preprocessor = (model.get('data_preprocessor') or cfg.get('data_preprocessor')
+                    or model.get('detector', {}).get('data_preprocessor'))
     if preprocessor is None:  # MultiLabelClassifier's own
         preprocessor = image_preprocessor()
-    cfg.model = ConfigDict(type='OnnxModel', file=file, data_preprocessor=preprocessor)
+    exported = ConfigDict(type='OnnxModel', file=file, data_preprocessor=preprocessor)
+    if 'module' in cfg.model:
+        cfg.model.module = exported
+    else:
+        cfg.model = exported
     cfg.load_from = None
     cfg.custom_hooks = [hook for hook in cfg.get('custom_hooks', ())
                         if not str(hook['type']).endswith('EMAHook')]
@@ -213,13 +228,6 @@ def _read(said: Mapping[str, str], key: str, file: str) -> Any:
         return json.loads(said.get(key, 'null'))
     except ValueError as error:
         raise ValueError(f'{file}: the {key} in its metadata: {error}') from error
-
-
-def _checked(thresholds: Any, count: int, file: str) -> list[float]:
-    try:
-        return check_thresholds(thresholds, count).tolist()
-    except (ValueError, TypeError) as error:
-        raise ValueError(f'{file}: the thresholds in its metadata: {error}') from error
 
 
 def _session(file: str, threads: int) -> Any:

@@ -156,7 +156,7 @@ def read_model(model: Any) -> Config:
 
 def _config_of(published: Published) -> Config:
     return Config(dict(default_scope='mmdet', model=deepcopy(published.model),
-                       test_pipeline=_without_truth(deepcopy(published.test_pipeline))))
+                       test_pipeline=_from_files(deepcopy(published.test_pipeline))))
 
 
 def _test_data(cfg: Config) -> Mapping[str, Any]:
@@ -173,11 +173,18 @@ def _test_pipeline(cfg: Config, name: str) -> list[Any]:
     if not steps:
         raise ValueError(f'{name} has no pipeline for testing, in test_dataloader.dataset or as '
                          'test_pipeline')
-    return _without_truth(steps)
+    return _from_files(steps)
 
 
-def _without_truth(steps: Iterable[Any]) -> list[Any]:
-    return [step for step in steps if not type_name(step['type']).endswith('Annotations')]
+def _from_files(steps: Iterable[Any]) -> list[Any]:
+    """A test pipeline without what reads the truth, and with a loader.
+
+    That of a data set which holds its pixels, as CIFAR's, has none.
+    """
+    kept = [step for step in steps if not type_name(step['type']).endswith('Annotations')]
+    if kept and not type_name(kept[0]['type']).startswith('Load'):
+        kept.insert(0, dict(type='LoadImageChecked'))
+    return kept
 
 
 def _dataset_meta(cfg: Config) -> Mapping[str, Any]:
