@@ -67,7 +67,8 @@ class ImageHeads(ModuleDict):
         for name, head in self.items():
             head.predict(feats, fields_of_head(samples, name), inputs)
 
-    def logits(self, feats: Sequence[Tensor], samples: Sequence[BaseDataElement] | None,
+    def logits(self, feats: Sequence[Tensor],
+               samples: Sequence[BaseDataElement] | Tensor | None,
                inputs: Tensor) -> dict[str, Tensor]:
         """The logits (N, num_classes) of each head."""
         return {name: head.logits(feats, samples, inputs) for name, head in self.items()}
