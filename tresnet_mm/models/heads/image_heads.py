@@ -15,7 +15,8 @@ from .single_label_head import SingleLabelHead
 #: What mmdet's samples hold under these names is something else.
 _TAKEN = ('gt_instances', 'pred_instances', 'ignored_instances', 'proposals', 'gt_panoptic_seg',
           'pred_panoptic_seg', 'gt_sem_seg', 'pred_sem_seg', 'gt_labels', 'gt_label', 'pred_scores',
-          'pred_labels', 'pred_label', 'raw_scores')
+          'pred_labels', 'pred_label', 'raw_scores',
+          'image_head', 'detector')  # these name other parts of the model
 
 
 class ImageHeads(ModuleDict):
@@ -34,7 +35,8 @@ class ImageHeads(ModuleDict):
 
     def __init__(self, heads: Mapping[str, dict], backbone: nn.Module) -> None:
         for name in heads:
-            if not name.isidentifier() or name in _TAKEN or hasattr(BaseDataElement, name):
+            if not name.isidentifier() or name in _TAKEN or hasattr(BaseDataElement, name) or (
+                    hasattr(ModuleDict, name)):
                 raise ValueError(f'{name!r} cannot be the name of an image head: it names a field '
                                  'of the samples, and has to be an identifier that is free there')
         super().__init__({name: build_image_head(head, backbone) for name, head in heads.items()})
