@@ -140,5 +140,10 @@ def test_pipelines_take_images_of_any_size(tmp_path):
     from benchmarks import pipeline
     Image.new('RGB', (90, 70)).save(tmp_path / 'x.jpg')
     assert pipeline.size_of(str(tmp_path / 'x.jpg')) == (90, 70)
-    for transforms, fields in pipeline.pipelines().values():
-        pipeline.process(transforms, fields, str(tmp_path / 'x.jpg'))
+    for task in pipeline.tasks():
+        made = [pipeline.process(Compose(steps), task.fields, str(tmp_path / 'x.jpg'))
+                for steps in (pipeline.plain(task.steps), task.steps)]
+        shapes = [packed['inputs'].shape for packed in made]
+        assert shapes[0] == shapes[1]
+        if task.side != 800:
+            assert shapes[0] == (3, task.side, task.side)

@@ -1,10 +1,12 @@
 """Datasets and transforms of TResNet models."""
 
+from .antialias_resize import AntialiasResize
 from .background_sampler import BackgroundSampler
 from .checked_coco import CheckedCocoDataset
 from .cifar import CIFAR10, CIFAR100
 from .coco_multilabel import CocoMultiLabel
 from .color_cutout import ColorCutout
+from .color_tables import FastAutoContrast, FastContrast, FastEqualize
 from .custom_multilabel import CustomMultiLabel
 from .custom_single_label import CustomSingleLabel
 from .cutmix import cutmix_collate
@@ -28,6 +30,7 @@ from .stanford_cars import StanfordCars
 from .voc_multilabel import VOCMultiLabel
 
 __all__ = [
+    'AntialiasResize',
     'BackgroundSampler',
     'CIFAR10',
     'CIFAR100',
@@ -36,6 +39,9 @@ __all__ = [
     'ColorCutout',
     'CustomMultiLabel',
     'CustomSingleLabel',
+    'FastAutoContrast',
+    'FastContrast',
+    'FastEqualize',
     'Flowers102',
     'ImageDataset',
     'ImageFolderSingleLabel',
