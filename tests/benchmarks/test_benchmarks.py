@@ -137,6 +137,8 @@ def test_pipelines_take_images_of_any_size(tmp_path):
     """A real image is as large as it is, which the detection loader compares."""
     from PIL import Image
 
+    from mmengine.dataset import Compose
+
     from benchmarks import pipeline
     Image.new('RGB', (90, 70)).save(tmp_path / 'x.jpg')
     assert pipeline.size_of(str(tmp_path / 'x.jpg')) == (90, 70)

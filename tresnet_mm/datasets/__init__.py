@@ -6,11 +6,18 @@ from .checked_coco import CheckedCocoDataset
 from .cifar import CIFAR10, CIFAR100
 from .coco_multilabel import CocoMultiLabel
 from .color_cutout import ColorCutout
-from .color_tables import FastAutoContrast, FastContrast, FastEqualize
 from .custom_multilabel import CustomMultiLabel
 from .custom_single_label import CustomSingleLabel
 from .cutmix import cutmix_collate
 from .drop_labels import DropLabels
+from .fast_colors import (
+    FastAutoContrast,
+    FastBrightness,
+    FastContrast,
+    FastEqualize,
+    FastSharpness,
+    FastSolarize,
+)
 from .flowers102 import Flowers102
 from .image_dataset import ImageDataset
 from .image_file import check_images
@@ -40,8 +47,11 @@ __all__ = [
     'CustomMultiLabel',
     'CustomSingleLabel',
     'FastAutoContrast',
+    'FastBrightness',
     'FastContrast',
     'FastEqualize',
+    'FastSharpness',
+    'FastSolarize',
     'Flowers102',
     'ImageDataset',
     'ImageFolderSingleLabel',
