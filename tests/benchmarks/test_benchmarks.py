@@ -135,9 +135,8 @@ def test_faster_coco_metric_gives_the_same_twelve_numbers(tmp_path):
 
 def test_pipelines_take_images_of_any_size(tmp_path):
     """A real image is as large as it is, which the detection loader compares."""
-    from PIL import Image
-
     from mmengine.dataset import Compose
+    from PIL import Image
 
     from benchmarks import pipeline
     Image.new('RGB', (90, 70)).save(tmp_path / 'x.jpg')
