@@ -33,6 +33,8 @@ SUBJECTS = {
     'evaluation': ('evaluation', 'COCO evaluation and the multi-label metric'),
     'readers': ('readers', 'time and memory of files that are made to waste them'),
     'onnx': ('onnx', 'onnxruntime, torch.compile, fused and eager inference'),
+    'deployment': ('deployment', 'trained models in PyTorch, onnxruntime and OpenVINO: mAP, time'),
+    'quantization': ('quantization', 'files in 8 bits: mAP and time by what stays in float'),
     'scale': ('scale', 'cost against batch size, image size, classes and processes'),
     'summary': ('summary', "what --out-dir's files say against the targets and the paper"),
 }

@@ -3,7 +3,8 @@
 from torch import nn
 
 #: The dimensions of the inputs that a file leaves open.
-INPUT_AXES = {'images': {0: 'batch', 2: 'height', 3: 'width'}, 'sizes': {0: 'batch'}}
+INPUT_AXES = {'images': {0: 'batch', 2: 'height', 3: 'width'}, 'sizes': {0: 'batch'},
+              'pixels': {0: 'batch', 1: 'height', 2: 'width'}}
 
 
 class ExportGraph(nn.Module):
