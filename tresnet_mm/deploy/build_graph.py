@@ -7,7 +7,7 @@ from .classifier_graph import ClassifierGraph
 from .export_graph import DetectionGraph, ExportGraph
 from .joint_graph import JointGraph
 
-EXPORTABLE = 'classifiers, joint models and one-stage detectors can be exported'
+EXPORTABLE = 'classifiers, joint models, one-stage and two-stage detectors can be exported'
 
 
 def build_graph(model: nn.Module) -> ExportGraph:
@@ -29,4 +29,7 @@ def _of_detector(model: nn.Module) -> DetectionGraph:
     from .detector_graph import DetectorGraph, SingleStageDetector
     if isinstance(model, SingleStageDetector):
         return DetectorGraph(model)
+    from .two_stage_graph import TwoStageDetector, TwoStageGraph
+    if isinstance(model, TwoStageDetector):
+        return TwoStageGraph(model)
     raise TypeError(f'{EXPORTABLE}, not {type(model).__name__}')

@@ -162,12 +162,20 @@ class OnnxRunner:
         padded = np.pad(resized, [(0, 0), *below], constant_values=value)
         return dict(image, input=padded, sides=sides, group=padded.shape, scale=scale)
 
-    def _run(self, batch: Sequence[dict[str, Any]], score_thr: float) -> Iterator[dict[str, Any]]:
-        """The results of images that share a pass."""
+    def feed(self, image: Any) -> dict[str, np.ndarray]:
+        """The file's inputs by name, a batch of one image as calls take it: for calibration."""
+        return self._feed([self._prepare(image, 'the image')])
+
+    def _feed(self, batch: Sequence[dict[str, Any]]) -> dict[str, np.ndarray]:
         feed = {self.inputs[0]: np.stack([image['input'] for image in batch])}
         if 'sizes' in self.inputs:
             feed['sizes'] = np.array([image['sides'] for image in batch], np.int64)
-        found = dict(zip(self.outputs, self.session.run(None, feed), strict=True))
+        return feed
+
+    def _run(self, batch: Sequence[dict[str, Any]], score_thr: float) -> Iterator[dict[str, Any]]:
+        """The results of images that share a pass."""
+        values = self.session.run(None, self._feed(batch))
+        found = dict(zip(self.outputs, values, strict=True))
         for name, values in found.items():
             if not np.isfinite(values).all():
                 raise ValueError(f'{self.path} gives {name} that are NaN or infinite')
