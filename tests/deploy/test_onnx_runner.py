@@ -252,7 +252,8 @@ def test_in_another_environment_real_images_give_the_same(kind, elsewhere, expor
     shutil.copy(plain, elsewhere / 'model.onnx')
     done = subprocess.run(
         [str(elsewhere / 'env/bin/python'), 'onnx_runner.py', 'model.onnx', *images,
-         '--batch-size', '3', '--threads', '1', '--score-thr', '0.1'], cwd=elsewhere, capture_output=True, text=True,
+         '--batch-size', '3', '--threads', '1', '--score-thr', '0.1'],
+        cwd=elsewhere, capture_output=True, text=True,
         env={key: value for key, value in os.environ.items() if key != 'PYTHONPATH'})
     assert done.returncode == 0, done.stderr
     results = [json.loads(line) for line in done.stdout.splitlines()]
