@@ -74,3 +74,14 @@ def test_images_that_do_not_join_are_told(joint, root):
     table(root, 'weather.csv', 'x/0.png,rain', '1.png,sun')
     found = told(cfg)['train_dataloader.dataset.type']
     assert "1 of the 2 images with labels of 'weather' are not in" in found.what
+
+
+@pytest.mark.parametrize('name', ['image_labels', 'boxes'])
+def test_a_data_set_of_boxes_alone_is_told_which_one_takes_labels(joint, name):
+    cfg = joint({'train_dataloader.dataset.type': 'CocoDataset'})
+    cfg.train_dataloader.dataset.boxes = 'some'
+    if name == 'boxes':
+        cfg.train_dataloader.dataset.pop('image_labels')
+    found = told(cfg)['train_dataloader.dataset.type']
+    assert found.what == f'CocoDataset takes no {name}'
+    assert found.value == 'CocoDataset' and found.right.startswith('CheckedCocoDataset')
