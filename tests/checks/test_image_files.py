@@ -2,8 +2,8 @@
 
 import pytest
 
-from tresnet_mm.checks import Subject, image_files
-from tresnet_mm.checks.image_files import missing_files
+from tresnet_mm.checks import Subject, file_listing, image_files
+from tresnet_mm.checks.file_listing import missing_files
 
 
 def told(cfg):
@@ -52,7 +52,7 @@ def test_files_in_several_folders_and_links(tmp_path):
 
 
 def test_of_many_as_many_are_looked_for_from_first_to_last(own, root, monkeypatch):
-    monkeypatch.setattr(image_files, 'MOST_FILES', 4)
+    monkeypatch.setattr(file_listing, 'MOST_FILES', 4)
     (root / 'train/0.png').unlink()
     (root / 'train/1.png').unlink()
     (root / 'train/6.png').unlink()
