@@ -185,14 +185,14 @@ def build_config(args: argparse.Namespace, check: bool = False) -> Config:
     written = deepcopy(cfg)  # without the wrapper of --tta
     if not check:
         launch.check_annotation_files(cfg, 'test_dataloader')
-    if args.backend == 'onnxruntime':
-        cfg = with_onnx_model(cfg, args.checkpoint)
     if args.classwise:
         set_classwise(cfg)
     if args.show or args.show_dir:
         set_visualization(cfg, args)
     if args.tta:
         set_tta(cfg)
+    if args.backend == 'onnxruntime':
+        cfg = with_onnx_model(cfg, args.checkpoint)
     for path in args.out:
         set_out(cfg, path)
     if args.backend == 'pytorch':

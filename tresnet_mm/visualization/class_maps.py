@@ -22,7 +22,8 @@ class ClassMaps:
             that only see padding left out.
         scores: float (K,), probabilities of the classes.
         kind: 'logit', the logit that the head would give if all cells were like this one, whose
-            mean is the logit of the image; or 'attention', shares that sum to 1.
+            mean is the logit of the image; 'best', the logit of the cell, of which the highest is
+            the image's; or 'attention', shares that sum to 1.
         extent: Height and width that the image takes of the cells, in cells; the last ones may be
             partly padding.
     """
@@ -50,7 +51,7 @@ class ClassMaps:
     def explain(self, number: int) -> str:
         """What the colours of `draw_heat` mean on one of the maps, in a line."""
         cells = self.cells[number]
-        if self.kind == 'logit':
+        if self.kind != 'attention':
             low, high = (round(float(v), 1) + 0.0 for v in (cells.min(), cells.max()))  # no -0.0
             return f'logit of a cell: {low:+.1f} to {high:+.1f}; red for the class, blue against it'
         return f'attention: up to {cells.max() * cells.size:.1f} times its mean'
@@ -59,7 +60,7 @@ class ClassMaps:
 @torch.no_grad()
 def class_maps(model: BaseModel, data: dict[str, Any], classes: Sequence[int] | None = None,
                head: str | None = None) -> list[ClassMaps]:
-    """Compute class-activation maps (linear head) or attention maps (ML-Decoder).
+    """Compute class-activation maps (linear, dense head) or attention maps (ML-Decoder).
 
     The image passes the model once, in evaluation mode; no hook is left on it.
 
@@ -87,9 +88,8 @@ def class_maps(model: BaseModel, data: dict[str, Any], classes: Sequence[int] | 
     try:
         batch = model.data_preprocessor(data, False)
         inputs, samples = batch['inputs'], batch['data_samples']
-        # A detector's own features are those behind its neck; its image head reads the backbone.
-        features = (model.extract_feat if isinstance(model, MultiLabelClassifier)
-                    else model.backbone)(inputs)
+        features = (model.extract_feat(inputs) if isinstance(model, MultiLabelClassifier)
+                    else model.image_features(inputs)[own.features])
         maps, valid = own.class_maps(features, wanted, samples, inputs)
         scores = own.probabilities(own.logits(features, samples, inputs).float())[:, wanted]
     finally:
