@@ -1,4 +1,4 @@
-# The demo's detector with an image-level head on the same backbone.
+# The demo's detector with an image-level head on its neck.
 _base_ = 'fcos_tresnet_tiny_shapes.py'
 
 model = dict(
@@ -6,7 +6,8 @@ model = dict(
     type='MultiTaskDetector',
     detector=_base_.model,
     image_head=dict(
-        type='MultiLabelLinearHead',
+        type='MultiLabelDenseHead',
+        features='neck',
         num_classes=6,
         # summed over classes, averaged over images: of the size of the detector's losses
         loss=dict(
@@ -17,7 +18,8 @@ model = dict(
             detach_weights=True,
             reduction='mean',
             loss_weight=6)),
-    image_loss_weight=0.1)
+    image_loss_weight=0.3,
+    label_scores='mean')
 tta_model = dict(
     type='MultiTaskTTAModel',
     tta_cfg=dict(nms=dict(type='nms', iou_threshold=0.5), max_per_img=100))
