@@ -22,7 +22,7 @@ from ..datasets.annotations import count_objects, is_local
 from ..datasets.image_labels import NamedLabels
 from ..datasets.joint_dataset import JointDataset
 from .coco_facts import CocoFacts
-from .image_files import evenly, listed_files, loads_local_files
+from .file_listing import evenly, listed_files, loads_local_files
 from .problem import Problem
 
 
@@ -226,7 +226,8 @@ def _joint_problem(cfg: Mapping[str, Any], key: str, kind: type) -> Problem | No
     given = [name for name in ('image_labels', 'boxes', 'extra_labels') if name in cfg]
     if not given or issubclass(kind, JointDataset) or not issubclass(kind, CocoDataset):
         return None
-    return Problem(f'{kind.__name__} takes no {given[0]}', join(key, 'type'),
+    whose = "mmdet's " if kind.__module__.startswith('mmdet.') else ''
+    return Problem(f'{whose}{kind.__name__} takes no {given[0]}', join(key, 'type'),
                    type_name(cfg.get('type')),
                    'CheckedCocoDataset, which reads the same files and takes it')
 

@@ -212,7 +212,8 @@ def main(argv: Sequence[str] | None = None) -> None:
         if len(saved.classes) != count:
             raise ValueError(f'the scores of {shown} are of {len(saved.classes)} classes, the '
                              f'model has {count}')
-        after, fitted[name], told = fit(*saved[:3], args.scaling, args.thresholds, args.fewest)
+        after, fitted[name], told = fit(saved.scores, saved.targets, saved.classes, args.scaling,
+                                        args.thresholds, args.fewest)
         pages += [f'{shown}, {len(saved.scores)} images:'] * (len(found) > 1)
         pages += [*table(saved.classes, fitted[name]), *told,
                   report(saved.scores, after, saved.targets, fitted[name].get('thresholds'))]

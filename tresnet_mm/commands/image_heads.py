@@ -17,8 +17,9 @@ Heads = Mapping[str | None, Mapping[str, Any]]
 
 def heads_of(model: Mapping[str, Any]) -> Heads:
     """The image-level heads of a model's config; there may be none."""
+    heads: dict[str | None, Mapping[str, Any]] = dict(named_heads(model))
     own = image_head(model)
-    return {**({} if own is None else {None: own}), **named_heads(model)}
+    return heads if own is None else {None: own, **heads}
 
 
 def shown_name(name: str | None, model: Mapping[str, Any]) -> str:
