@@ -41,7 +41,8 @@ SMALLER = {
     'not_finite_epoch_3_iter_1207.pth': f'work_dirs/my_config/{STOPPED}',
     'SOURCE': 'own_data', 'IMAGE_OR_FOLDER': 'image.png', 'FOLDER': 'photos',
     'photo.jpg': 'photos/a.jpg',
-    'val2017': 'photos', 'train2017': 'photos', 'cat': 'circle', 'dog': 'square', 'clip.mp4': 'clip.avi',
+    'val2017': 'photos', 'train2017': 'photos', 'cat': 'circle', 'dog': 'square',
+    'clip.mp4': 'clip.avi',
     'work_dirs/fcos_tresnet_tiny_shapes': 'work_dirs/a', 'LOG_DIR/vis_data/scalars.json':
     'work_dirs/a/20260101_000000/vis_data/scalars.json', 'coco/bbox_mAP_50': 'coco/bbox_mAP',
     'model.bbox_head.num_classes=3': 'model.bbox_head.num_classes=6',
