@@ -22,16 +22,16 @@ def synchronize() -> None:
         torch.cuda.synchronize()
 
 
-def alternate(contenders: Mapping[str, Callable[[], Any]], rounds: int = 7,
-              warmup: int = 2, clock: Callable[[], float] = time.perf_counter
-              ) -> dict[str, dict[str, float]]:
+def alternate(contenders: Mapping[str, Callable[[], Any]], rounds: int = 7, warmup: int = 2,
+              clock: Callable[[], float] = time.perf_counter) -> dict[str, dict[str, float]]:
     """Time callables in turn, so that a drift of the machine meets all of them alike.
 
     Args:
         contenders: Name -> callable without arguments. The first is the reference of the ratios.
         rounds: Timed rounds; in each round every contender runs once, every other round backwards.
         warmup: Untimed rounds before.
-        clock: Gives seconds; ``time.process_time`` counts what this process used of all cores.
+        clock: Gives seconds; ``time.process_time`` where others use the machine and the
+            contenders only compute, in one thread.
 
     Returns:
         ``{'median': {name: seconds}, 'ratio': {name: speed relative to the first contender},

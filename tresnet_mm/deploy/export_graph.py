@@ -31,5 +31,5 @@ class DetectionGraph(ExportGraph):
     and the image (M,) that each belongs to; grouped by image, best first.
     """
 
-    outputs = ('boxes', 'scores', 'labels', 'image_ids')
+    outputs: tuple[str, ...] = ('boxes', 'scores', 'labels', 'image_ids')
     output_axes = {name: {0: 'detections'} for name in outputs}

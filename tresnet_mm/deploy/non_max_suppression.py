@@ -56,7 +56,7 @@ class Suppression(NamedTuple):
         Args:
             boxes: (N, K, 4) as x1, y1, x2, y2.
             scores: (N, K); `NO_SCORE` for what is no candidate.
-            groups: Integers (N, K), such as classes.
+            groups: Integers (N, K), such as classes; or (K,), the same in all images.
 
         Returns:
             Image and index in 0 to K - 1 of each of those that are left, (M,) both; grouped by
