@@ -10,6 +10,7 @@ from onnx.reference import ReferenceEvaluator
 
 from tests.deploy.exported_file import BACKBONE, build
 from tests.deploy.test_onnx import detector
+from tests.deploy.test_onnx_graphs_two_stage import two_stage
 from tresnet_mm.deploy import OnnxModel, export_onnx, quantize_onnx
 from tresnet_mm.deploy.onnx_parts import PARTS, OnnxParts
 
@@ -97,6 +98,15 @@ def test_a_detectors_last_layers_are_its_heads(name, last, tmp_path):
     parts = parts_of(tmp_path / 'float.onnx', tmp_path)
     assert len(parts.nodes['last']) == last
     assert all('/bbox_head/' in node for node in parts.nodes['last'])
+
+
+def test_a_two_stage_detector_has_last_layers_in_both_stages(tmp_path):
+    """Two on each of five levels, which propose regions, and two behind those."""
+    export_onnx(two_stage('Faster'), tmp_path / 'float.onnx', (64, 64))
+    parts = parts_of(tmp_path / 'float.onnx', tmp_path)
+    of_regions = {node for node in parts.nodes['last'] if 'rpn' not in node}
+    assert len(parts.nodes['last'] - of_regions) == 10
+    assert {node.split('/')[-2] for node in of_regions} == {'fc_cls', 'fc_reg'}
 
 
 @pytest.mark.parametrize('part', ['first', 'blur', 'gates', 'last'])
