@@ -32,6 +32,7 @@ SUBJECTS = {
     'readers': ('readers', 'time and memory of files that are made to waste them'),
     'onnx': ('onnx', 'onnxruntime, torch.compile, fused and eager inference'),
     'scale': ('scale', 'cost against batch size, image size, classes and processes'),
+    'exchange': ('exchange', 'what processes exchange a step, and a model of its time'),
     'summary': ('summary', "what --out-dir's files say against the targets and the paper"),
 }
 
