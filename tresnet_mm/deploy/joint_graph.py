@@ -42,10 +42,10 @@ class JointGraph(ExportGraph):
         heads = {IMAGE_HEAD: model.image_head, **model.image_heads}
         scores = {name: heads[name].probabilities(x.float()) for name, x in logits.items()}
         if model.label_scores != 'head':
-            of_boxes = best_of_classes(found, *scores[IMAGE_HEAD].shape)
-            if model.label_scores == 'mean':
-                of_boxes = (of_boxes + scores[IMAGE_HEAD]) / 2
-            scores[IMAGE_HEAD] = of_boxes
+            head, own = model.image_head, logits[IMAGE_HEAD].float()
+            raw = own.sigmoid() if head.is_calibrated else scores[IMAGE_HEAD]
+            boxes = best_of_classes(found, *raw.shape)
+            scores[IMAGE_HEAD] = head.calibrated_scores(model.combined_scores(raw, boxes))
         return (*found, *scores.values())
 
 
