@@ -4,6 +4,7 @@ from __future__ import annotations
 import os
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import redirect_stdout
+from copy import deepcopy
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -59,7 +60,7 @@ class TrainedModel:
 
     def loader(self, part: str = 'test') -> Any:
         """Single images of the 'test' or the 'train' part, as the test pipeline gives them."""
-        cfg = self.cfg.test_dataloader.copy()
+        cfg = deepcopy(self.cfg.test_dataloader)
         cfg.batch_size = 1
         if part == 'train':
             for key in ('ann_file', 'data_prefix'):
@@ -115,9 +116,9 @@ class OpenVinoModel(OnnxModel):
         return {name: torch.from_numpy(found[name]) for name in self.outputs}
 
 
-def trained_models() -> list[TrainedModel]:
-    """Those of `TRAINED` that were trained."""
-    found = [TrainedModel(name) for name in TRAINED if trained(name)[1].is_file()]
+def trained_models(names: Iterable[str] = TRAINED) -> list[TrainedModel]:
+    """Those of `TRAINED` that are named and were trained."""
+    found = [TrainedModel(name) for name in names if trained(name)[1].is_file()]
     if not found:
         print('no trained model: python -m benchmarks.experiments.deployed_models', flush=True)
     return found

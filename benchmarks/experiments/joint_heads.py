@@ -13,7 +13,7 @@ from __future__ import annotations
 
 import csv
 import json
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -89,25 +89,25 @@ TRIALS: dict[str, dict[str, Any]] = {
 }
 
 
-def write_labels(data: Path, part: str, keep: Callable[[int], bool] = lambda place: True) -> str:
+def write_labels(data: Path, part: str, without: Collection[int] = ()) -> str:
     """Write the labels of a part, the classes of the boxes; the table's path below ``data``.
 
     Args:
         data: A data set of `small_sets`.
         part: 'train' or 'test'.
-        keep: Whether the image at a place of the annotation file is listed.
+        without: Places in the annotation file of images that are not listed.
     """
     coco = json.loads((data / f'annotations/instances_{part}.json').read_text())
     found: dict[int, set[int]] = {image['id']: set() for image in coco['images']}
     for entry in coco['annotations']:
         found[entry['image_id']].add(entry['category_id'])
-    name = f'annotations/own_{part}.csv'
+    name = f'annotations/own_{part}{"_part" if without else ""}.csv'
     with open(data / name, 'w', newline='') as file:
         writer = csv.writer(file)
         writer.writerow(['img_path', *(category['name'] for category in coco['categories'])])
         writer.writerows(
             [image['file_name'], *(int(c['id'] in found[image['id']]) for c in coco['categories'])]
-            for place, image in enumerate(coco['images']) if keep(place))
+            for place, image in enumerate(coco['images']) if place not in without)
     return name
 
 

@@ -189,7 +189,7 @@ def test_everything_on_a_cpu(golden_dir, tmp_path):
     import sys
     run = subprocess.run(
         [sys.executable, '-m', 'benchmarks', 'gpu', '--tiny', '--golden', str(golden_dir),
-         '--out-dir', str(tmp_path)], capture_output=True, text=True, timeout=900)
+         '--budget', '3000', '--out-dir', str(tmp_path)], capture_output=True, text=True)
     assert run.returncode == 0, (run.stdout + run.stderr)[-4000:]
     record = written(tmp_path)
     parts = {part['name']: part for part in record['parts']}

@@ -197,6 +197,7 @@ def build_config(args: argparse.Namespace, check: bool = False) -> Config:
         set_out(cfg, path)
     if args.backend == 'pytorch':
         launch.add_hook(cfg, dict(type='WholeWeightsHook'))
+    launch.add_host_watch(cfg)
     if check:
         require_agreement('test', written, args.checkpoint)
     return cfg

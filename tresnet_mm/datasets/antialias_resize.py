@@ -28,7 +28,9 @@ def resize_antialiased(img: np.ndarray, size: tuple[int, int]) -> np.ndarray:
         raise ValueError(f'only uint8 images are resized with anti-aliasing, got {img.dtype}; '
                          'resize before to_float32')
     width, height = size
-    pixels = np.require(img[..., None] if img.ndim == 2 else img, requirements=['C', 'W'])
+    pixels = img[..., None] if img.ndim == 2 else img
+    if min(pixels.strides) < 0 or not (pixels.flags.c_contiguous and pixels.flags.writeable):
+        pixels = pixels.copy()
     # A view in channels_last, the format that PyTorch has its fast code for; it knows it by the
     # strides, that of the batch included.
     batch = torch.from_numpy(pixels)[None].permute(0, 3, 1, 2)
@@ -58,7 +60,7 @@ class AntialiasResize(Resize):
             if name in kwargs:
                 raise ValueError(f'AntialiasResize has no {name!r}, got {kwargs[name]!r}: it is '
                                  "PyTorch's bilinear filter; mmcv's Resize has others")
-        super().__init__(scale, **kwargs)
+        super().__init__(scale, backend='pillow', **kwargs)  # what maps of segments go by
 
     def _resize_img(self, results: dict) -> None:
         """Resize ``results['img']`` to ``results['scale']``."""

@@ -14,7 +14,7 @@ def channel_planes(img: np.ndarray) -> np.ndarray:
     """
     if img.ndim == 2 or img.dtype != np.uint8 or img.shape[2] != 3 or not img.size:
         img = img[..., None] if img.ndim == 2 else img
-        return np.ascontiguousarray(img.transpose(2, 0, 1))
+        return img.transpose(2, 0, 1).copy()
     mirrored = [axis for axis in (0, 1) if img.strides[axis] < 0]
     planes = np.empty((3, *img.shape[:2]), np.uint8)
     cv2.split(np.flip(img, mirrored), list(planes))

@@ -7,7 +7,8 @@ from .classifier_graph import ClassifierGraph
 from .export_graph import DetectionGraph, ExportGraph
 from .joint_graph import JointGraph
 
-EXPORTABLE = 'classifiers, joint models, one-stage and two-stage detectors can be exported'
+EXPORTABLE = ('classifiers, joint models, one-stage and two-stage detectors, DINO and '
+              'Deformable DETR can be exported')
 
 
 def build_graph(model: nn.Module) -> ExportGraph:
@@ -26,10 +27,20 @@ def build_graph(model: nn.Module) -> ExportGraph:
 
 def _of_detector(model: nn.Module) -> DetectionGraph:
     # Not at the top: importing mmdet.models takes seconds, which only detectors should cost.
-    from .detector_graph import DetectorGraph, SingleStageDetector
+    from mmdet.models.detectors import (
+        DINO,
+        DeformableDETR,
+        SingleStageDetector,
+        TwoStageDetector,
+    )
+
+    from .detector_graph import DetectorGraph
+    from .detr_graph import DetrGraph
+    from .two_stage_graph import TwoStageGraph
     if isinstance(model, SingleStageDetector):
         return DetectorGraph(model)
-    from .two_stage_graph import TwoStageDetector, TwoStageGraph
     if isinstance(model, TwoStageDetector):
         return TwoStageGraph(model)
+    if type(model) in (DINO, DeformableDETR):
+        return DetrGraph(model)
     raise TypeError(f'{EXPORTABLE}, not {type(model).__name__}')

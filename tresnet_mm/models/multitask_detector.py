@@ -262,10 +262,20 @@ class MultiTaskDetector(BaseModel):
         if self.label_scores == 'head':
             return
         head: Any = self.image_head
-        scores = torch.stack([box_scores(sample, head.num_classes) for sample in results])
+        boxes = torch.stack([box_scores(sample, head.num_classes) for sample in results])
+        raw = [sample.get('raw_scores', sample.pred_scores) for sample in results]
+        head.set_raw_scores(results, self.combined_scores(torch.stack(raw), boxes))
+
+    def combined_scores(self, head: Tensor, boxes: Tensor) -> Tensor:
+        """What ``label_scores`` makes of two probabilities of a label, before any calibration.
+
+        Args:
+            head: (N, num_classes), those of the ``image_head``, not calibrated.
+            boxes: (N, num_classes), the best scores of each class's boxes.
+        """
         if self.label_scores == 'mean':
-            scores = (scores + torch.stack([sample.pred_scores for sample in results])) / 2
-        head.set_scores(results, scores)
+            return (head + boxes) / 2
+        return boxes if self.label_scores == 'boxes' else head
 
     def _load_from_state_dict(self, state_dict: dict, prefix: str, local_metadata: dict,
                               *args: Any) -> None:

@@ -63,6 +63,14 @@ def test_one_map_is_a_map_of_many():
     torch.testing.assert_close(head(maps()), torch.stack([head(x) for x in maps()]).amax(0))
 
 
+def test_it_can_be_traced():
+    head = build().float().eval().requires_grad_(False)
+    feats = [x.detach().float() for x in maps()]
+    valid = torch.rand(2, sum(x[0, 0].numel() for x in feats)) > 0.5
+    traced = torch.jit.trace(lambda *args: head(args[:-1], args[-1]), (*feats, valid))
+    torch.testing.assert_close(traced(*feats, ~valid), head(feats, ~valid))
+
+
 def test_of_one_cell_it_is_the_linear_head():
     linear = MODELS.build(dict(type='MultiLabelLinearHead', num_classes=3, in_channels=16)).double()
     head, x = build(stacked_convs=0), torch.randn(4, 16, 1, 1, dtype=torch.float64)

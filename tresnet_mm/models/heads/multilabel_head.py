@@ -214,15 +214,26 @@ class MultiLabelHead(BaseModule):
         logits = self.logits(feats, data_samples, inputs).float()
         if self.check_finite and not logits.isfinite().all():
             raise ValueError(self._not_finite(logits, data_samples, inputs))
-        keep_raw = self.calibrated and self.calibration.fitted
         for sample in data_samples:
             if 'gt_labels' in sample:
                 self._require_classes(sample)
         self.set_scores(data_samples, self.probabilities(logits))
-        for sample, raw in zip(data_samples, logits.sigmoid(), strict=True):
-            if keep_raw:
-                sample.raw_scores = raw
+        self._keep_raw(data_samples, logits.sigmoid())
         return data_samples
+
+    def set_raw_scores(self, data_samples: Sequence[BaseDataElement], scores: Tensor) -> None:
+        """Store probabilities (N, num_classes) that are not calibrated, as `predict` its own.
+
+        They may be any that rank the labels: the calibration is fitted to what a model predicts.
+        """
+        fitted = self.calibrated and self.calibration.fitted
+        self.set_scores(data_samples, self.probabilities(_logits(scores)) if fitted else scores)
+        self._keep_raw(data_samples, scores)
+
+    def _keep_raw(self, data_samples: Sequence[BaseDataElement], scores: Tensor) -> None:
+        if self.calibrated and self.calibration.fitted:
+            for sample, raw in zip(data_samples, scores, strict=True):
+                sample.raw_scores = raw
 
     def probabilities(self, logits: Tensor) -> Tensor:
         """The scores (N, num_classes) of logits, calibrated where the checkpoint says how."""
@@ -305,6 +316,12 @@ def _not_finite_images(values: Tensor, data_samples: Sequence[BaseDataElement]) 
     wrong = (~values.isfinite().flatten(1).all(dim=1)).tolist()
     names = [_name(sample) for sample, bad in zip(data_samples, wrong, strict=True) if bad]
     return len(names), ', '.join(names[:MAX_NAMES] + ['...'] * (len(names) > MAX_NAMES))
+
+
+def _logits(scores: Tensor) -> Tensor:
+    """Finite logits of probabilities; what is 0 or 1 gets the one that would be rounded to it."""
+    smallest, largest = torch.finfo(torch.float32).tiny, 1 - 2.0 ** -25
+    return torch.logit(scores.double().clamp(smallest, largest)).float()
 
 
 def _last(feats: Sequence[Tensor] | Tensor) -> Tensor:
