@@ -135,10 +135,16 @@ def test_faster_coco_metric_gives_the_same_twelve_numbers(tmp_path):
 
 def test_pipelines_take_images_of_any_size(tmp_path):
     """A real image is as large as it is, which the detection loader compares."""
+    from mmengine.dataset import Compose
     from PIL import Image
 
     from benchmarks import pipeline
     Image.new('RGB', (90, 70)).save(tmp_path / 'x.jpg')
     assert pipeline.size_of(str(tmp_path / 'x.jpg')) == (90, 70)
-    for transforms, fields in pipeline.pipelines().values():
-        pipeline.process(transforms, fields, str(tmp_path / 'x.jpg'))
+    for task in pipeline.tasks():
+        made = [pipeline.process(Compose(steps), task.fields, str(tmp_path / 'x.jpg'))
+                for steps in (pipeline.plain(task.steps), task.steps)]
+        shapes = [packed['inputs'].shape for packed in made]
+        assert shapes[0] == shapes[1]
+        if task.side != 800:
+            assert shapes[0] == (3, task.side, task.side)

@@ -41,7 +41,7 @@ SMALLER = {
     'not_finite_epoch_3_iter_1207.pth': f'work_dirs/my_config/{STOPPED}',
     'SOURCE': 'own_data', 'IMAGE_OR_FOLDER': 'image.png', 'FOLDER': 'photos',
     'photo.jpg': 'photos/a.jpg',
-    'val2017': 'photos', 'cat': 'circle', 'dog': 'square', 'clip.mp4': 'clip.avi',
+    'val2017': 'photos', 'train2017': 'photos', 'cat': 'circle', 'dog': 'square', 'clip.mp4': 'clip.avi',
     'work_dirs/fcos_tresnet_tiny_shapes': 'work_dirs/a', 'LOG_DIR/vis_data/scalars.json':
     'work_dirs/a/20260101_000000/vis_data/scalars.json', 'coco/bbox_mAP_50': 'coco/bbox_mAP',
     'model.bbox_head.num_classes=3': 'model.bbox_head.num_classes=6',
@@ -150,6 +150,7 @@ def files(tmp_path_factory):
     with pytest.MonkeyPatch.context() as patch:
         patch.chdir(folder)
         patch.setenv('SHAPES_ROOT', str(folder / 'shapes'))
+        main(['export', DETECTION, 'detection.pth', '-o', 'fcos.onnx', '--size', '64', '64'])
         main(['publish', 'both.pth', 'published'])
         next(folder.glob('published/*.safetensors')).rename('published.safetensors')
         main(['test', BOTH, 'both.pth', '--out', 'scores.npz', '--out', 'coco.json',

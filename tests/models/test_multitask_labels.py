@@ -281,6 +281,8 @@ def _without_boxes(sample):
     (dict(image_heads=None), 'no image_head and there are no image_heads'),
     (dict(image_heads=dict(pred_instances=WEATHER)), "'pred_instances' cannot be the name"),
     (dict(image_heads={'a b': WEATHER}), "'a b' cannot be the name"),
+    (dict(image_heads=dict(image_head=WEATHER)), "'image_head' cannot be the name"),
+    (dict(image_heads=dict(forward=WEATHER)), "'forward' cannot be the name"),
     (dict(image_loss_weight=dict(wether=1)), r"names \['wether'\], the heads are \['weather', 'sc"),
     (dict(loss_weighting='learnt'), "'fixed' or 'uncertainty', got 'learnt'"),
     (dict(label_scores='boxes'), 'need an image_head'),

@@ -18,6 +18,7 @@ from mmengine.registry import RUNNERS
 from mmengine.runner import Runner
 
 from ..config_tree import parts, type_name
+from ..engine import HostWatchHook
 from ..engine.finite_hook import ACTIONS
 from ..engine.stop_signal_hook import TrainingStopped
 from . import launch
@@ -153,6 +154,7 @@ def add_safety(cfg: Config, not_finite: str) -> None:
     if cfg.launcher != 'none':
         # Each process has running statistics of its own, and only the first one's are saved.
         launch.add_hook(cfg, dict(type='SyncBuffersHook'))
+        launch.add_host_watch(cfg)
 
 
 def run(runner: Runner) -> None:
@@ -161,6 +163,9 @@ def run(runner: Runner) -> None:
         with explained(runner):
             runner.train()
     except TrainingStopped as stopped:
+        for hook in runner.hooks:
+            if isinstance(hook, HostWatchHook):
+                hook.leave()
         print(f'train: {stopped}', file=sys.stderr)
         sys.exit(128 + stopped.number)
 

@@ -6,6 +6,7 @@ from .class_weight_hook import ClassWeightHook
 from .drop_calibration_hook import DropCalibrationHook
 from .fast_runner import FastRunner
 from .finite_hook import FiniteHook, NotFinite
+from .host_watch_hook import HostWatchHook
 from .memory_hook import MemoryHook, is_out_of_memory
 from .one_cycle_from_lr import OneCycleFromLR
 from .plain_and_ema_eval_hook import PlainAndEMAEvalHook
@@ -26,6 +27,7 @@ __all__ = [
     'DropCalibrationHook',
     'FastRunner',
     'FiniteHook',
+    'HostWatchHook',
     'MemoryHook',
     'NotFinite',
     'OneCycleFromLR',

@@ -16,7 +16,8 @@ from .single_label_head import SingleLabelHead
 #: What mmdet's samples hold under these names is something else.
 _TAKEN = ('gt_instances', 'pred_instances', 'ignored_instances', 'proposals', 'gt_panoptic_seg',
           'pred_panoptic_seg', 'gt_sem_seg', 'pred_sem_seg', 'gt_labels', 'gt_label', 'pred_scores',
-          'pred_labels', 'pred_label', 'raw_scores')
+          'pred_labels', 'pred_label', 'raw_scores',
+          'image_head', 'detector')  # these name other parts of the model
 
 
 class ImageHeads(ModuleDict):
@@ -35,7 +36,8 @@ class ImageHeads(ModuleDict):
 
     def __init__(self, heads: Mapping[str, dict], detector: nn.Module) -> None:
         for name in heads:
-            if not name.isidentifier() or name in _TAKEN or hasattr(BaseDataElement, name):
+            if not name.isidentifier() or name in _TAKEN or hasattr(BaseDataElement, name) or (
+                    hasattr(ModuleDict, name)):
                 raise ValueError(f'{name!r} cannot be the name of an image head: it names a field '
                                  'of the samples, and has to be an identifier that is free there')
         super().__init__({name: build_image_head(head, detector) for name, head in heads.items()})
@@ -67,7 +69,7 @@ class ImageHeads(ModuleDict):
         for name, head in self.items():
             head.predict(feats[head.features], fields_of_head(samples, name), inputs)
 
-    def logits(self, feats: Features, samples: Sequence[BaseDataElement] | None,
+    def logits(self, feats: Features, samples: Sequence[BaseDataElement] | Tensor | None,
                inputs: Tensor) -> dict[str, Tensor]:
         """The logits (N, num_classes) of each head."""
         return {name: head.logits(feats[head.features], samples, inputs)

@@ -119,13 +119,14 @@ class MultiLabelHead(BaseModule):
         raise NotImplementedError
 
     def logits(self, feats: Sequence[Tensor] | Tensor,
-               data_samples: Sequence[BaseDataElement] | None = None,
+               data_samples: Sequence[BaseDataElement] | Tensor | None = None,
                inputs: Tensor | None = None) -> Tensor:
         """Compute the logits (N, num_classes) of images of any size in one batch.
 
         Args:
             feats: As in `forward`.
-            data_samples: One per image, their ``img_shape`` tells an image from its padding.
+            data_samples: One per image, their ``img_shape`` tells an image from its padding. Or
+                the heights and widths themselves, integers (N, 2).
             inputs: The batch (N, 3, H, W) that the features are of; None means without padding.
         """
         return self(feats, self._valid(feats, data_samples, inputs))
@@ -273,7 +274,7 @@ class MultiLabelHead(BaseModule):
         return x
 
     def _valid(self, feats: Sequence[Tensor] | Tensor,
-               data_samples: Sequence[BaseDataElement] | None,
+               data_samples: Sequence[BaseDataElement] | Tensor | None,
                inputs: Tensor | None) -> Tensor | None:
         if inputs is None:
             return None
