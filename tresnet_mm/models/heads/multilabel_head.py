@@ -226,9 +226,13 @@ class MultiLabelHead(BaseModule):
 
         They may be any that rank the labels: the calibration is fitted to what a model predicts.
         """
-        fitted = self.calibrated and self.calibration.fitted
-        self.set_scores(data_samples, self.probabilities(_logits(scores)) if fitted else scores)
+        self.set_scores(data_samples, self.rescaled(scores))
         self._keep_raw(data_samples, scores)
+
+    def rescaled(self, scores: Tensor) -> Tensor:
+        """Probabilities (N, num_classes), calibrated where the checkpoint says how."""
+        fitted = self.calibrated and self.calibration.fitted
+        return self.probabilities(_logits(scores)) if fitted else scores
 
     def _keep_raw(self, data_samples: Sequence[BaseDataElement], scores: Tensor) -> None:
         if self.calibrated and self.calibration.fitted:
