@@ -69,6 +69,13 @@ NOT_RUN = {
         'an exported file: tests/inference/test_inferencer.py',
     'tresnet-mm convert tresnet://': 'a download',
     'tresnet-mm publish hf://': 'a download',
+    'tresnet-mm calibrate my_joint.py': 'named heads: tests/commands/test_named_heads.py',
+    'tresnet-mm class-map photo.jpg my_joint.py':
+        'named heads: tests/commands/test_named_heads.py',
+    'tresnet-mm thresholds scores.npz thresholds.json --head':
+        'named heads: tests/commands/test_named_heads.py',
+    'tresnet-mm publish epoch_40.pth out/ --thresholds thresholds.json --thresholds':
+        'named heads: tests/commands/test_named_heads.py',
     'tresnet-mm mmdet-tool confusion_matrix': 'draws for long',
     'tresnet-mm mmdet-tool coco_error_analysis': 'draws for long',
     'tresnet-mm swap configs/mine.py': 'the stand-in has no ResNet',
