@@ -61,6 +61,9 @@ def parse_args(argv: Sequence[str] | None = None) -> argparse.Namespace:
     parser.add_argument('--nchw', action='store_true',
                         help='only this memory format (default: both)')
     parser.add_argument('--compile', action='store_true', help='add torch.compile contenders')
+    parser.add_argument('--models', nargs='+', metavar='NAME',
+                        help='of deployment and quantization: only these, beside the rows of '
+                        'others that --out-dir has')
     parser.add_argument('--batch-size', type=_batch_size, default=None, metavar='N|auto',
                         help='images a batch; auto: the largest that fits')
     parser.add_argument('--image-size', type=int, default=None, help='side in pixels')

@@ -22,12 +22,22 @@ from mmengine.structures import BaseDataElement
 from tresnet_mm.deploy import OnnxModel, export_onnx, fuse, quantize_onnx
 
 from . import timing
-from .exported import Batch, OpenVinoModel, TrainedModel, run_all, same_shape, trained_models
+from .exported import (
+    Batch,
+    OpenVinoModel,
+    TrainedModel,
+    run_all,
+    same_shape,
+    trained_models,
+    with_others,
+)
 from .markdown_table import markdown_table
 from .onnx import build_classifier
 
 #: What of a model is compiled: what goes before and after is not worth it.
 COMPILED = ('backbone', 'neck', 'bbox_head')
+#: Name, for --models, of the whole network with random weights, which is timed and not tested.
+UNTRAINED = 'untrained'
 
 
 def run(args: argparse.Namespace) -> list[dict[str, Any]]:
@@ -37,16 +47,18 @@ def run(args: argparse.Namespace) -> list[dict[str, Any]]:
     """
     torch.set_num_threads(1)
     rows = []
-    for model in trained_models():
+    for model in trained_models(args):
         batches = same_shape(model.batches('test'), 8)
         rows += _rows(model.name, model.model, batches, model.calibration(), model.onnx_config,
                       args, model)
-    size = args.image_size or 224
-    batches = [Batch(torch.rand(1, 3, size, size), [BaseDataElement(
-        metainfo=dict(img_shape=(size, size)))])]
-    return rows + _rows(
-        f'classifier, TResNet-{args.arch.upper()}, {size} px', build_classifier(args.arch),
-        batches, [batch.feed() for batch in batches], lambda file: dict(file=str(file)), args)
+    if UNTRAINED in (args.models or [UNTRAINED]):
+        size = args.image_size or 224
+        batches = [Batch(torch.rand(1, 3, size, size), [BaseDataElement(
+            metainfo=dict(img_shape=(size, size)))])]
+        rows += _rows(f'{UNTRAINED}, TResNet-{args.arch.upper()}, {size} px',
+                      build_classifier(args.arch), batches, [batch.feed() for batch in batches],
+                      lambda file: dict(file=str(file)), args)
+    return with_others(rows, args)
 
 
 def _rows(name: str, model: BaseModel, batches: list[Batch],

@@ -1,6 +1,8 @@
 """Trained models and their exported files: what deployment and quantisation are measured on."""
 from __future__ import annotations
 
+import argparse
+import json
 import os
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import redirect_stdout
@@ -116,12 +118,24 @@ class OpenVinoModel(OnnxModel):
         return {name: torch.from_numpy(found[name]) for name in self.outputs}
 
 
-def trained_models(names: Iterable[str] = TRAINED) -> list[TrainedModel]:
-    """Those of `TRAINED` that are named and were trained."""
-    found = [TrainedModel(name) for name in names if trained(name)[1].is_file()]
+def trained_models(args: argparse.Namespace, names: Iterable[str] = TRAINED
+                   ) -> list[TrainedModel]:
+    """Those of ``names`` that were trained, and that ``--models`` names if it is given."""
+    found = [TrainedModel(name) for name in names
+             if trained(name)[1].is_file() and name in (args.models or names)]
     if not found:
         print('no trained model: python -m benchmarks.experiments.deployed_models', flush=True)
     return found
+
+
+def with_others(rows: list[dict[str, Any]], args: argparse.Namespace) -> list[dict[str, Any]]:
+    """The rows, behind those of other models that ``--out-dir`` has, if ``--models`` is given."""
+    file = Path(args.out_dir or '') / f'{args.subject}.json'
+    if not args.models or not args.out_dir or not file.is_file():
+        return rows
+    measured = {row['model'] for row in rows}
+    kept = json.loads(file.read_text())['rows']
+    return [row for row in kept if row['model'] not in measured] + rows
 
 
 def same_shape(batches: Iterable[Batch], count: int) -> list[Batch]:

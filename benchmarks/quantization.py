@@ -13,7 +13,7 @@ from tresnet_mm.deploy.onnx_parts import PARTS
 from tresnet_mm.deploy.quantize import FLOAT_PARTS
 
 from . import timing
-from .exported import TrainedModel, run_all, same_shape, trained_models
+from .exported import TrainedModel, run_all, same_shape, trained_models, with_others
 from .markdown_table import markdown_table
 
 #: What stays in float, one row each.
@@ -30,8 +30,9 @@ def run(args: argparse.Namespace) -> list[dict[str, Any]]:
     ``--quick`` measures what `quantize_onnx` does by default alone.
     """
     kept = {'nothing': (), ', '.join(FLOAT_PARTS): FLOAT_PARTS} if args.quick else KEPT
-    return [row for model in trained_models(MEASURED)
+    rows = [row for model in trained_models(args, MEASURED)
             for row in _rows(model, kept, args.rounds)]
+    return with_others(rows, args)
 
 
 def _rows(model: TrainedModel, kept: dict[str, tuple[str, ...]], rounds: int

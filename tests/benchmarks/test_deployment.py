@@ -76,5 +76,16 @@ def test_rows_of_what_stays_in_float(model):
 
 def test_nothing_trained_is_said(monkeypatch, tmp_path, capsys):
     monkeypatch.setattr(exported, 'trained', lambda name: (tmp_path / 'a', tmp_path / 'b'))
-    assert quantization.run(argparse.Namespace(quick=True, rounds=1)) == []
+    assert quantization.run(argparse.Namespace(quick=True, rounds=1, models=None, out_dir=None,
+                                              subject='quantization')) == []
     assert 'deployed_models' in capsys.readouterr().out
+
+
+def test_rows_of_other_models_stay(tmp_path):
+    (tmp_path / 'deployment.json').write_text(
+        '{"rows": [{"model": "a", "ms": 1}, {"model": "b", "ms": 2}]}')
+    given = dict(subject='deployment', out_dir=tmp_path)
+    new = [dict(model='b', ms=3)]
+    assert exported.with_others(new, argparse.Namespace(models=['b'], **given)) == [
+        dict(model='a', ms=1), dict(model='b', ms=3)]
+    assert exported.with_others(new, argparse.Namespace(models=None, **given)) == new

@@ -31,7 +31,8 @@ HEADS = {
                    norm_cfg=dict(type='BN'), act_cfg=dict(type='ReLU')),
 }
 IMAGE_HEADS = dict(scene=dict(type='SingleLabelHead', num_classes=3),
-                   weather=dict(type='MLDecoderHead', num_classes=4, embed_dims=32))
+                   weather=dict(type='MLDecoderHead', num_classes=4, embed_dims=32),
+                   things=dict(type='MultiLabelDenseHead', num_classes=3, features='neck'))
 
 
 def detector(name: str) -> dict:
@@ -95,7 +96,8 @@ def test_a_joint_model_gives_boxes_and_labels(head, label_scores, tmp_path):
         images = padded(sizes)
         found, expected = exported(images, sizes), predict(model, images, sizes)
         assert list(found) == ['boxes', 'scores', 'labels', 'image_ids', 'label_scores',
-                               'label_scores.scene', 'label_scores.weather']
+                               'label_scores.scene', 'label_scores.weather',
+                               'label_scores.things']
         assert_detections(found, expected)
         assert_labels(found['label_scores'], expected)
         for name in IMAGE_HEADS:
@@ -125,12 +127,14 @@ def test_a_joint_file_runs_the_backbone_once(tmp_path):
     model = joint()
     plain, both = (ExportedFile(m, tmp_path / name) for name, m in (
         ('boxes', model.detector), ('both', model)))
-    assert both.nodes.count('Conv') == plain.nodes.count('Conv')
+    of_heads = 3 * 3  # three convolutions of the dense head, on each of the neck's maps
+    assert both.nodes.count('Conv') == plain.nodes.count('Conv') + of_heads
 
 
 def test_scores_of_boxes_are_zero_where_there_are_none(tmp_path):
     model = joint(label_scores='boxes')
     model.detector.bbox_head.test_cfg.score_thr = 1.0
+    model.image_head.calibration.scale = model.image_head.calibration.bias = None
     found = ExportedFile(model, tmp_path)(padded(BATCHES[1]), BATCHES[1])
     assert len(found['boxes']) == 0
     torch.testing.assert_close(found['label_scores'], torch.zeros(2, 5), atol=1e-9, rtol=0)

@@ -26,7 +26,9 @@ from tresnet_mm.deploy.onnx_runner import OnnxRunner
 
 ROOT = Path(onnx_runner.__file__).resolve().parents[2]
 KINDS = ['classifier', 'single-label', pytest.param('detector', marks=pytest.mark.slow),
-         pytest.param('joint', marks=pytest.mark.slow)]
+         pytest.param('joint', marks=pytest.mark.slow),
+         pytest.param('masks', marks=pytest.mark.slow)]
+TASK_OF = dict(classifier='multilabel', detector='detection', masks='detection')
 
 
 @pytest.fixture(scope='module')
@@ -65,6 +67,10 @@ def assert_close(found: dict, expected: dict, scores: float, pixels: float) -> N
         assert (box['label'], box['label_id']) == (wanted['label'], wanted['label_id'])
         assert box['score'] == pytest.approx(wanted['score'], abs=scores)
         assert box['bbox'] == pytest.approx(wanted['bbox'], abs=pixels)
+        assert ('mask' in box) == ('mask' in wanted)
+        if 'mask' in box:
+            differs = box['mask'] != coco_mask.decode(wanted['mask'])
+            assert differs.sum() <= 0.01 * differs.size
 
 
 @pytest.mark.parametrize('kind', KINDS)
@@ -76,7 +82,7 @@ def test_results_are_the_inferencers(kind, exported):
     assert sum(len(result.get('boxes', ())) for result in expected) > 9 or kind in (
         'classifier', 'single-label')
     runner = OnnxRunner(plain, threads=1)
-    assert runner.task == dict(classifier='multilabel', detector='detection').get(kind, kind)
+    assert runner.task == TASK_OF.get(kind, kind)
     for batch_size in (1, 4):
         for found, wanted in zip(runner(files.images, batch_size), expected, strict=True):
             assert_close(found, wanted, 1e-5, 1e-2)
@@ -252,7 +258,8 @@ def test_in_another_environment_real_images_give_the_same(kind, elsewhere, expor
     shutil.copy(plain, elsewhere / 'model.onnx')
     done = subprocess.run(
         [str(elsewhere / 'env/bin/python'), 'onnx_runner.py', 'model.onnx', *images,
-         '--batch-size', '3', '--threads', '1', '--score-thr', '0.1'], cwd=elsewhere, capture_output=True, text=True,
+         '--batch-size', '3', '--threads', '1', '--score-thr', '0.1'],
+        cwd=elsewhere, capture_output=True, text=True,
         env={key: value for key, value in os.environ.items() if key != 'PYTHONPATH'})
     assert done.returncode == 0, done.stderr
     results = [json.loads(line) for line in done.stdout.splitlines()]

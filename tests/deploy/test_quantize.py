@@ -10,6 +10,7 @@ from onnx.reference import ReferenceEvaluator
 
 from tests.deploy.exported_file import BACKBONE, build
 from tests.deploy.test_onnx import detector
+from tests.deploy.test_onnx_graphs_two_stage import two_stage
 from tresnet_mm.deploy import OnnxModel, export_onnx, quantize_onnx
 from tresnet_mm.deploy.onnx_parts import PARTS, OnnxParts
 
@@ -99,6 +100,15 @@ def test_a_detectors_last_layers_are_its_heads(name, last, tmp_path):
     assert all('/bbox_head/' in node for node in parts.nodes['last'])
 
 
+def test_a_two_stage_detector_has_last_layers_in_both_stages(tmp_path):
+    """Two on each of five levels, which propose regions, and two behind those."""
+    export_onnx(two_stage('Faster'), tmp_path / 'float.onnx', (64, 64))
+    parts = parts_of(tmp_path / 'float.onnx', tmp_path)
+    of_regions = {node for node in parts.nodes['last'] if 'rpn' not in node}
+    assert len(parts.nodes['last'] - of_regions) == 10
+    assert {node.split('/')[-2] for node in of_regions} == {'fc_cls', 'fc_reg'}
+
+
 @pytest.mark.parametrize('part', ['first', 'blur', 'gates', 'last'])
 def test_what_is_to_stay_in_float_stays(part, tmp_path):
     file, out = classifier(tmp_path), tmp_path / 'small.onnx'
@@ -117,9 +127,9 @@ def test_a_detector_in_8_bits_finds_the_same_boxes(tmp_path):
     graph = onnx.load(out).graph
     decoding = parts_of(file, tmp_path).nodes['decoding']
     small = {name for node in graph.node if node.op_type == 'DequantizeLinear'
-             for name in node.output if name}
-    assert not any(small & set(node.input) for node in graph.node
-                   if node.name in decoding and 'conv' not in ' '.join(node.input).lower())
+             for name in node.output}
+    assert len(decoding) > 20
+    assert not any(small & set(node.input) for node in graph.node if node.name in decoding)
     given = feeds(1)[0]
     wanted, found = outputs(file, given), outputs(out, given)
     assert len(wanted['boxes']) > 5

@@ -21,11 +21,13 @@ from mmcv.image import bgr2rgb, gray2rgb
 from mmengine.config import Config, DictAction
 from mmengine.dataset import pseudo_collate
 
+from ..config_tree import named_heads
 from ..inference import Inferencer, list_images
 from ..visualization import ClassMaps, add_caption, class_maps, draw_heat
+from ..visualization.class_maps import find_image_head
 from . import launch
 from .command_line import command, make_parser
-from .image_heads import HEAD_HELP, heads_of, only_head
+from .image_heads import HEAD_HELP, only_head
 from .predict import add_model_arguments
 
 #: Pixels, of the image and of the map beside it.
@@ -102,11 +104,11 @@ def main(argv: Sequence[str] | None = None) -> None:
     images = list_images(args.image)
     inferencer = Inferencer(_model(args), args.weights)
     model, cfg = inferencer.model, inferencer.source.cfg.model
-    if inferencer.source.exported or not heads_of(cfg):
+    head = only_head(cfg, args.head) if args.head is not None or named_heads(cfg) else None
+    if not hasattr(find_image_head(model, head), 'class_maps'):
         raise ValueError(
             f'{args.model} has a {type(model).__name__}, which has no image-level head: class '
             'maps are of MultiLabelClassifier and MultiTaskDetector')
-    head = only_head(cfg, args.head)
     names = inferencer.classes if head is None else inferencer.dataset_meta['image_classes'][head]
     wanted = find_classes(args.classes, names) if args.classes else None
     args.out_dir.mkdir(parents=True, exist_ok=True)

@@ -44,7 +44,7 @@ class JointGraph(ExportGraph):
         if model.label_scores != 'head':
             own = logits[IMAGE_HEAD].float().sigmoid()
             both = model.combined_scores(own, best_of_classes(found, *own.shape))
-            scores[IMAGE_HEAD] = model.image_head.rescaled(both)
+            scores[IMAGE_HEAD] = model.image_head.calibrated_scores(both)
         return (*found, *scores.values())
 
 

@@ -25,6 +25,7 @@ from mmcv.transforms import LoadImageFromFile
 from mmengine.model import ImgDataPreprocessor
 from torch import Tensor, nn
 
+from ..datasets.antialias_resize import AntialiasResize
 from ..datasets.resize_short_side import ResizeShortSide
 from ..models import MultiLabelClassifier, MultiTaskDetector
 from ..models.heads import SingleLabelHead
@@ -115,7 +116,7 @@ def describe_preprocessing(transforms: Sequence[Any], preprocessor: ImgDataPrepr
     done = 0  # resizing, cropping and padding come in this order alone
     for step in steps:
         name = type(step).__name__
-        if name.startswith('Pack') or name.endswith('Annotations'):
+        if 'Pack' in name or name.endswith('Annotations'):
             continue
         rank, found = _describe_step(step, channels)
         if rank <= done:
@@ -137,10 +138,11 @@ def _describe_step(step: Any, channels: str) -> tuple[int, dict[str, Any]]:
     if isinstance(step, ResizeShortSide):
         return 1, dict(mode='short-side', size=[step.side] * 2,
                        resample=_resampler(step.backend, 'bilinear'))
-    if isinstance(step, mmcv.transforms.Resize) and name == 'Resize' and step.scale is not None:
+    ours = isinstance(step, AntialiasResize)  # Pillow's filter, to a level of 255
+    if (ours or isinstance(step, mmcv.transforms.Resize) and name == 'Resize') and step.scale:
         return 1, dict(mode='letterbox' if step.keep_ratio else 'squash',
                        size=[int(side) for side in reversed(step.scale)],
-                       resample=_resampler(step.backend, step.interpolation))
+                       resample=_resampler('pillow' if ours else step.backend, step.interpolation))
     if isinstance(step, mmcv.transforms.CenterCrop) and not step.auto_pad:
         return 2, dict(crop=[int(side) for side in reversed(step.crop_size)])
     if isinstance(step, mmcv.transforms.Pad) and step.size and step.padding_mode == 'constant':

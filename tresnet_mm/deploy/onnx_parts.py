@@ -9,6 +9,10 @@ from typing import Any
 LAYERS = ('Conv', 'Gemm', 'MatMul')
 #: What makes one vector of a map.
 POOLS = ('GlobalAveragePool', 'ReduceMean')
+#: What makes shapes, places and conditions of values, which end there.
+ENDS = ('Shape', 'NonZero', 'Equal', 'Greater', 'GreaterOrEqual', 'Less', 'LessOrEqual')
+#: What takes values, its first input, from the places that the others say.
+TAKERS = ('Gather', 'GatherElements', 'GatherND', 'RoiAlign')
 #: Part of a graph -> what it is.
 PARTS = {
     'first': 'the layers that the image meets first: the stem',
@@ -79,13 +83,17 @@ class OnnxParts:
                ) -> set[str]:
         """Names of the nodes that some values reach, not beyond those where ``until`` holds.
 
-        What is made of a value's shape is not reached.
+        What is made of a value's shape, or taken from the place that it says, is not reached: the
+        layers behind the regions of a two-stage detector do not follow those that propose them.
         """
         found: set[str] = set()
         waiting = list(values)
         while waiting:
-            for node in self._users[waiting.pop()]:
-                if node.name not in found and node.op_type != 'Shape':
+            value = waiting.pop()
+            for node in self._users[value]:
+                reaches = node.op_type not in ENDS and (
+                    node.op_type not in TAKERS or node.input[0] == value)
+                if reaches and node.name not in found:
                     found.add(node.name)
                     if not until(node):
                         waiting += node.output

@@ -253,6 +253,7 @@ def read_image(item: Any, name: str) -> np.ndarray:
 
 
 def _pixels(image: Image.Image) -> np.ndarray:
+    image.load()  # what some formats say of the orientation stands behind the pixels
     image = ImageOps.exif_transpose(image)
     if image.mode.startswith('I'):
         levels = np.asarray(image)

@@ -126,7 +126,7 @@ class MultiTaskDetector(BaseModel):
         return self.image_head
 
     @property
-    def _heads(self) -> list[nn.Module]:
+    def _heads(self) -> list[Any]:
         own = [] if self.image_head is None else [self.image_head]
         return [*own, *self.image_heads.values()]
 
@@ -225,9 +225,9 @@ class MultiTaskDetector(BaseModel):
         """The features of all images, and the detector's losses of those with annotated boxes."""
         boxed = [i for i, sample in enumerate(data_samples) if has_boxes(sample)]
         if len(boxed) == len(data_samples):
-            with self.shared.watched(self.detector) as feats:
+            with self.shared.watched(self.detector) as seen:
                 losses = self.detector(inputs, data_samples, mode='loss')
-            return feats, losses
+            return seen, losses
         feats = self.image_features(inputs)
         if not boxed and get_world_size() == 1:
             return feats, {}

@@ -12,9 +12,12 @@ _THRESHOLD = 0.5
 
 
 def named_fields(sample: BaseDataElement) -> dict[str, BaseDataElement]:
-    """The fields of a sample that are of named image heads: with scores, true labels, or both."""
-    return {name: field for name, field in sample.items() if type(field) is BaseDataElement
-            and ('pred_scores' in field or 'gt_labels' in field)}
+    """The fields of a sample that are of named image heads: with scores, true labels, or both.
+
+    In the order of the names: a sample has its fields in none.
+    """
+    return {name: field for name, field in sorted(sample.items(), key=lambda item: item[0])
+            if type(field) is BaseDataElement and ('pred_scores' in field or 'gt_labels' in field)}
 
 
 def draw_named_labels(picture: np.ndarray, sample: BaseDataElement,
