@@ -115,7 +115,8 @@ def optimizer(runner: Runner) -> str:
     rate = ((runner.cfg.get('optim_wrapper') or {}).get('optimizer') or {}).get('lr')
     if rate is None:
         return names
-    scaling, size = runner.auto_scale_lr or {}, _batch_size(runner.train_dataloader)
+    # Of the config, since FlexibleRunner has it under another name.
+    scaling, size = runner.cfg.get('auto_scale_lr') or {}, _batch_size(runner.train_dataloader)
     if not scaling.get('enable') or not size:
         return f'{names}, learning rate {rate:g}'
     factor = get_world_size() * size / scaling['base_batch_size']

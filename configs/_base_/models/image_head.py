@@ -1,6 +1,7 @@
 # The image-level head of joint models on COCO, and its measure.
 image_head = dict(
-    type='MultiLabelLinearHead',
+    type='MultiLabelDenseHead',
+    features='neck',
     num_classes=80,
     # summed over classes, averaged over images: of the size of the detector's losses
     loss=dict(
