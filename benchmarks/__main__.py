@@ -6,11 +6,13 @@ Every figure is a ratio from one run that alternates the contenders, with median
     python -m benchmarks all --out-dir benchmarks/results
     python -m benchmarks layers
     python -m benchmarks backbones --against r50,inplace_abn --train --batch-size 8
+    python -m benchmarks gpu --help   # what only a GPU can tell, with options of its own
 """
 from __future__ import annotations
 
 import argparse
 import importlib
+import sys
 import time
 from collections.abc import Sequence
 from typing import Any
@@ -31,6 +33,8 @@ SUBJECTS = {
     'evaluation': ('evaluation', 'COCO evaluation and the multi-label metric'),
     'readers': ('readers', 'time and memory of files that are made to waste them'),
     'onnx': ('onnx', 'onnxruntime, torch.compile, fused and eager inference'),
+    'deployment': ('deployment', 'trained models in PyTorch, onnxruntime and OpenVINO: mAP, time'),
+    'quantization': ('quantization', 'files in 8 bits: mAP and time by what stays in float'),
     'scale': ('scale', 'cost against batch size, image size, classes and processes'),
     'exchange': ('exchange', 'what processes exchange a step, and a model of its time'),
     'summary': ('summary', "what --out-dir's files say against the targets and the paper"),
@@ -58,6 +62,9 @@ def parse_args(argv: Sequence[str] | None = None) -> argparse.Namespace:
     parser.add_argument('--nchw', action='store_true',
                         help='only this memory format (default: both)')
     parser.add_argument('--compile', action='store_true', help='add torch.compile contenders')
+    parser.add_argument('--models', nargs='+', metavar='NAME',
+                        help='of deployment and quantization: only these, beside the rows of '
+                        'others that --out-dir has')
     parser.add_argument('--batch-size', type=_batch_size, default=None, metavar='N|auto',
                         help='images a batch; auto: the largest that fits')
     parser.add_argument('--image-size', type=int, default=None, help='side in pixels')
@@ -98,15 +105,20 @@ def run_subject(subject: str, args: argparse.Namespace) -> dict[str, Any]:
     return record
 
 
-def main(argv: Sequence[str] | None = None) -> None:
-    """Run the chosen subject, or all of them one after the other."""
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run the chosen subject, or all of them one after the other; the exit status."""
+    argv = sys.argv[1:] if argv is None else argv
+    if argv and argv[0] == 'gpu':
+        from .gpu import command
+        return command.main(argv[1:])
     args = parse_args(argv)
     subjects = list(SUBJECTS) if args.subject == 'all' else [args.subject]
     if args.subject == 'all' and args.out_dir is None:
         subjects.remove('summary')  # it reads files
     for subject in subjects:
         run_subject(subject, args)
+    return 0
 
 
 if __name__ == '__main__':
-    main()
+    sys.exit(main())

@@ -135,10 +135,11 @@ def gradient_error(layer: nn.Module, x: Tensor, grad: Tensor) -> float:
 
 def measure(layers: dict[str, nn.Module], shape: tuple[int, ...],
             memory_format: torch.memory_format, args: argparse.Namespace,
-            error: Callable[..., float] | None = None) -> list[dict[str, Any]]:
+            error: Callable[..., float] | None = None,
+            dtype: torch.dtype = torch.float32) -> list[dict[str, Any]]:
     """One row a layer: bytes saved, forward+backward time and its ratio to the first layer."""
     device = torch.device(args.device)
-    x = torch.randn(shape, device=device).to(memory_format=memory_format)
+    x = torch.randn(shape, device=device).to(dtype, memory_format=memory_format)
     token = torch.zeros((), device=device, requires_grad=True)
     layers = {name: layer.to(device, memory_format=memory_format).train()
               for name, layer in layers.items()}

@@ -156,6 +156,11 @@ def largest_batch(step: Callable[[Tensor], Any], size: int, device: str) -> int:
         finally:
             torch.cuda.empty_cache()
 
+    return largest_that(fits)
+
+
+def largest_that(fits: Callable[[int], bool]) -> int:
+    """The largest number that fits, to a 32nd, by doubling and bisection; 1 is not tried."""
     low, high = 1, 2
     while fits(high):
         low, high = high, high * 2

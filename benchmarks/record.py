@@ -4,6 +4,7 @@ from __future__ import annotations
 import json
 import os
 import platform
+import subprocess
 import sys
 from collections.abc import Mapping, Sequence
 from importlib import metadata
@@ -14,8 +15,9 @@ import torch
 
 from .markdown_table import markdown_table
 
-PACKAGES = ('torch', 'onedl-mmengine', 'onedl-mmcv', 'onedl-mmdetection', 'inplace-abn', 'numpy',
-            'onnx', 'onnxruntime')
+PACKAGES = ('torch', 'triton', 'torchvision', 'timm', 'onedl-mmengine', 'onedl-mmcv',
+            'onedl-mmdetection', 'mmengine', 'mmcv', 'mmdet', 'inplace-abn', 'numpy', 'onnx',
+            'onnxruntime', 'openvino')
 
 
 def environment() -> dict[str, Any]:
@@ -31,9 +33,26 @@ def environment() -> dict[str, Any]:
                 load=round(os.getloadavg()[0], 2) if hasattr(os, 'getloadavg') else None,
                 versions=versions)
     if torch.cuda.is_available():
-        info.update(gpu=torch.cuda.get_device_name(), cuda=torch.version.cuda,
-                    cudnn=torch.backends.cudnn.version())
+        properties = torch.cuda.get_device_properties(0)
+        info.update(gpu=properties.name, gpus=torch.cuda.device_count(),
+                    gpu_GiB=round(properties.total_memory / 2**30, 1),
+                    compute_capability=f'{properties.major}.{properties.minor}',
+                    cuda=torch.version.cuda, cudnn=torch.backends.cudnn.version(),
+                    **_driver())
     return info
+
+
+def _driver() -> dict[str, str]:
+    """What the first GPU's driver says of itself; nothing where its tool is missing."""
+    fields = ('driver_version', 'power.limit', 'clocks.max.sm')
+    try:
+        said = subprocess.run(
+            ['nvidia-smi', f'--query-gpu={",".join(fields)}', '--format=csv,noheader', '--id=0'],
+            capture_output=True, text=True, timeout=20, check=True).stdout
+    except (OSError, subprocess.SubprocessError):
+        return {}
+    names = (field.replace('.', '_') for field in fields)
+    return dict(zip(names, map(str.strip, said.split(',')), strict=False))
 
 
 def _cpu_name() -> str:
@@ -64,8 +83,13 @@ def report(name: str, rows: Sequence[Mapping[str, Any]], out_dir: str | Path | N
                   rows=list(rows), **extra)
     print(f'\n## {name}\n\n{markdown_table(rows)}\n', flush=True)
     if out_dir is not None:
-        path = Path(out_dir) / f'{name}.json'
-        path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_text(json.dumps(record, indent=1) + '\n')
-        print(f'written: {path}', flush=True)
+        print(f'written: {write(record, out_dir)}', flush=True)
     return record
+
+
+def write(record: Mapping[str, Any], out_dir: str | Path) -> Path:
+    """Write ``<out_dir>/<name>.json`` and return where."""
+    path = Path(out_dir) / f'{record["name"]}.json'
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(json.dumps(record, indent=1) + '\n')
+    return path

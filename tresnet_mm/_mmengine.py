@@ -9,6 +9,7 @@ import functools
 import sys
 import types
 from collections.abc import Iterator
+from importlib.util import find_spec
 from pathlib import Path
 from typing import IO, Any
 
@@ -30,6 +31,7 @@ from torch.distributed.fsdp import FullyShardedDataParallel
 
 from .checkpoint import SCHEMES, load_from_tresnet_mm
 from .engine import SafeCheckpointHook
+from .file_backends import PatientHTTPBackend, S3Backend
 from .models.layers import InPlaceABN
 from .whole_file import write_bytes, write_text
 
@@ -137,6 +139,13 @@ class _WholeFileBackend(LocalBackend):
 
 # Left out: a run that is killed while it saves leaves half a checkpoint under a whole one's name.
 register_backend('local', _WholeFileBackend, force=True, prefixes='')
+
+# Left out: a server that says nothing stalls a data loader for ever.
+register_backend('http', PatientHTTPBackend, force=True, prefixes=['http', 'https'])
+
+# mmengine gives addresses of S3 to a client that few have. Left out: "install petrel_client".
+register_backend('s3', S3Backend, force=True,
+                 prefixes=None if find_spec('petrel_client') else 's3')
 
 # Every config asks for ``CheckpointHook``, mmdet's own as well. Left out: see `SafeCheckpointHook`.
 HOOKS.register_module('CheckpointHook', force=True, module=SafeCheckpointHook)
