@@ -83,9 +83,14 @@ def test_a_one_stage_detector_gives_the_boxes_of_mmdet(name, fold, tmp_path):
         assert_detections(exported(images, sizes), predict(model, images, sizes))
 
 
-@pytest.mark.parametrize('label_scores', ['head', 'boxes', 'mean'])
-def test_a_joint_model_gives_boxes_and_labels(label_scores, tmp_path):
-    model = joint(label_scores=label_scores)
+LINEAR = dict(type='MultiLabelLinearHead', num_classes=5)
+DENSE = dict(type='MultiLabelDenseHead', num_classes=5, features='neck')
+
+
+@pytest.mark.parametrize(('head', 'label_scores'), [
+    (LINEAR, 'head'), (LINEAR, 'boxes'), (LINEAR, 'mean'), (DENSE, 'head'), (DENSE, 'mean')])
+def test_a_joint_model_gives_boxes_and_labels(head, label_scores, tmp_path):
+    model = joint(head, label_scores=label_scores)
     exported = ExportedFile(model, tmp_path)
     for sizes in BATCHES:
         images = padded(sizes)
@@ -99,11 +104,11 @@ def test_a_joint_model_gives_boxes_and_labels(label_scores, tmp_path):
             assert_labels(found[f'label_scores.{name}'], [s.get(name) for s in expected])
 
 
-def joint(**kwargs: str) -> nn.Module:
+def joint(head: dict = LINEAR, **kwargs: str) -> nn.Module:
     """A joint model with heads of all kinds; the one of the boxes' classes is calibrated."""
     model = build(dict(
         type='MultiTaskDetector', detector=detector('FCOS'), image_heads=IMAGE_HEADS,
-        image_head=dict(type='MultiLabelLinearHead', num_classes=5), **kwargs))
+        image_head=head, **kwargs))
     spread_logits(model.detector)
     for head in (model.image_head, *model.image_heads.values()):
         spread_image_head(head)
@@ -132,7 +137,7 @@ def test_scores_of_boxes_are_zero_where_there_are_none(tmp_path):
     model.image_head.calibration.scale = model.image_head.calibration.bias = None
     found = ExportedFile(model, tmp_path)(padded(BATCHES[1]), BATCHES[1])
     assert len(found['boxes']) == 0
-    assert torch.equal(found['label_scores'], torch.zeros(2, 5))
+    torch.testing.assert_close(found['label_scores'], torch.zeros(2, 5), atol=1e-9, rtol=0)
 
 
 def test_a_joint_model_named_by_its_heads_alone(tmp_path):

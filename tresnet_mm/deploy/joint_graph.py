@@ -42,10 +42,9 @@ class JointGraph(ExportGraph):
         heads = {IMAGE_HEAD: model.image_head, **model.image_heads}
         scores = {name: heads[name].probabilities(x.float()) for name, x in logits.items()}
         if model.label_scores != 'head':
-            head, own = model.image_head, logits[IMAGE_HEAD].float()
-            raw = own.sigmoid() if head.is_calibrated else scores[IMAGE_HEAD]
-            boxes = best_of_classes(found, *raw.shape)
-            scores[IMAGE_HEAD] = head.calibrated_scores(model.combined_scores(raw, boxes))
+            own = logits[IMAGE_HEAD].float().sigmoid()
+            both = model.combined_scores(own, best_of_classes(found, *own.shape))
+            scores[IMAGE_HEAD] = model.image_head.calibrated_scores(both)
         return (*found, *scores.values())
 
 

@@ -230,7 +230,7 @@ class MultiLabelHead(BaseModule):
         self._keep_raw(data_samples, scores)
 
     def calibrated_scores(self, scores: Tensor) -> Tensor:
-        """What becomes of probabilities (N, num_classes) that are not calibrated."""
+        """Probabilities (N, num_classes), calibrated where the checkpoint says how."""
         return self.probabilities(_logits(scores)) if self.is_calibrated else scores
 
     def _keep_raw(self, data_samples: Sequence[BaseDataElement], scores: Tensor) -> None:
