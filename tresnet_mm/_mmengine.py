@@ -18,6 +18,7 @@ import mmengine.config.utils
 import mmengine.hub.hub
 import mmengine.model.utils
 import yaml
+from mmengine._strategy import FSDPStrategy
 from mmengine.config.utils import MODULE2PACKAGE
 from mmengine.fileio import LocalBackend, register_backend, register_handler
 from mmengine.fileio.handlers import YamlHandler
@@ -26,6 +27,7 @@ from mmengine.registry import HOOKS
 from mmengine.runner.checkpoint import CheckpointLoader
 from mmengine.utils import get_installed_path
 from torch import nn
+from torch.distributed.fsdp import FullyShardedDataParallel
 
 from .checkpoint import SCHEMES, load_from_tresnet_mm
 from .engine import SafeCheckpointHook
@@ -164,3 +166,13 @@ def _synchronise(module: nn.Module, implementation: str = 'torch') -> nn.Module:
 # recurses through its module's global, so that one assignment reaches every caller, those that
 # imported the name earlier included. Left out: a network that trains without its activations.
 mmengine.model.utils.convert_sync_batchnorm = _synchronise
+
+
+def _load_optim_state_dict(self: FSDPStrategy, state_dict: dict) -> None:
+    self.optim_wrapper.load_state_dict(FullyShardedDataParallel.optim_state_dict_to_load(
+        self.model, self.optim_wrapper.optimizer, state_dict))
+
+
+# mmengine passes the arguments in the order of torch 2.0. Left out: a run with sharded parameters
+# cannot be resumed.
+FSDPStrategy.load_optim_state_dict = _load_optim_state_dict

@@ -16,7 +16,9 @@ from tresnet_mm.checkpoint import read_file, read_published
 from tresnet_mm.deploy import fuse
 from tresnet_mm.evaluation import save_thresholds
 from tresnet_mm.inference import list_images
+from tresnet_mm.inference.results import named_lines
 from tresnet_mm.visualization import class_maps
+from tresnet_mm.web.texts import results_table
 
 RNG = np.random.default_rng(0)
 IMAGE_CLASSES = dict(weather=('sun', 'rain'), scene=('street', 'park', 'night', 'fog'))
@@ -225,6 +227,16 @@ def test_a_picture_is_as_much_longer_as_its_lines(folder, photos):  # noqa: F811
     # 3 labels of the boxes' classes in both; of 4 scenes one or all; one weather
     line = round(1.4 * 13)
     assert many.shape[0] - few.shape[0] == 3 * line
+
+
+def test_lines_of_videos_and_of_the_page():
+    found = dict(width=4, height=3, image_labels=dict(
+        weather=dict(labels=[dict(label='rain', label_id=1, score=0.75)], scores={}),
+        scene=dict(labels=[dict(label='a<b', label_id=0, score=0.5)], scores={})))
+    assert named_lines(found) == ['weather: rain 0.75', 'scene: a<b 0.50']
+    assert named_lines(dict(labels=[])) == []
+    assert ('<tr><td>0.75</td><td>rain</td><td>image, weather</td></tr><tr><td>0.50</td>'
+            '<td>a&lt;b</td><td>image, scene</td></tr>') in results_table('x', found)
 
 
 def test_class_maps_of_a_named_head(folder, photos, tmp_path, capsys):  # noqa: F811

@@ -128,7 +128,7 @@ def _config(kind: str, folder: Path, model: dict, classes: tuple[str, ...]) -> C
 
 def _write_truth(folder: Path, images: list[Path], results: list[dict],
                  classes: tuple[str, ...]) -> None:
-    """Every other box of each image, moved a little, and labels that are wrong at times."""
+    """Every other box of each image, cut a little, and labels that are wrong at times."""
     content = dict(images=[], annotations=[], categories=[
         dict(id=index, name=name) for index, name in enumerate(classes)])
     tables: dict[str, list[str]] = dict(one=[], weather=[], scene=[])
@@ -144,7 +144,7 @@ def _write_truth(folder: Path, images: list[Path], results: list[dict],
             boxes = [dict(bbox=[0, 0, 9, 9], label_id=classes.index(name)) for name in present]
         for place, box in enumerate(boxes):
             x1, y1, x2, y2 = box['bbox']
-            x1 += (x2 - x1) * (0.01, 0.1)[place % 2]
+            x1 += (x2 - x1) * (0.02, 0.13, 0.27)[place % 3]  # no IoU is at a threshold of COCO
             content['annotations'].append(dict(
                 id=len(content['annotations']) + 1, image_id=number, category_id=box['label_id'],
                 iscrowd=0, bbox=[x1, y1, x2 - x1, y2 - y1], area=_area(box['bbox']),

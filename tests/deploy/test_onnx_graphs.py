@@ -31,7 +31,8 @@ HEADS = {
                    norm_cfg=dict(type='BN'), act_cfg=dict(type='ReLU')),
 }
 IMAGE_HEADS = dict(scene=dict(type='SingleLabelHead', num_classes=3),
-                   weather=dict(type='MLDecoderHead', num_classes=4, embed_dims=32))
+                   weather=dict(type='MLDecoderHead', num_classes=4, embed_dims=32),
+                   things=dict(type='MultiLabelDenseHead', num_classes=3, features='neck'))
 
 
 def detector(name: str) -> dict:
@@ -47,7 +48,7 @@ def detector(name: str) -> dict:
 def spread_image_head(head: nn.Module) -> None:
     """Make a head's scores differ by more than what the files are held to."""
     for module in head.modules():
-        if isinstance(module, nn.Linear):
+        if isinstance(module, (nn.Linear, nn.Conv2d)):
             nn.init.normal_(module.weight, std=0.5)
 
 
@@ -82,26 +83,32 @@ def test_a_one_stage_detector_gives_the_boxes_of_mmdet(name, fold, tmp_path):
         assert_detections(exported(images, sizes), predict(model, images, sizes))
 
 
-@pytest.mark.parametrize('label_scores', ['head', 'boxes', 'mean'])
-def test_a_joint_model_gives_boxes_and_labels(label_scores, tmp_path):
-    model = joint(label_scores=label_scores)
+LINEAR = dict(type='MultiLabelLinearHead', num_classes=5)
+DENSE = dict(type='MultiLabelDenseHead', num_classes=5, features='neck')
+
+
+@pytest.mark.parametrize(('head', 'label_scores'), [
+    (LINEAR, 'head'), (LINEAR, 'boxes'), (LINEAR, 'mean'), (DENSE, 'head'), (DENSE, 'mean')])
+def test_a_joint_model_gives_boxes_and_labels(head, label_scores, tmp_path):
+    model = joint(head, label_scores=label_scores)
     exported = ExportedFile(model, tmp_path)
     for sizes in BATCHES:
         images = padded(sizes)
         found, expected = exported(images, sizes), predict(model, images, sizes)
         assert list(found) == ['boxes', 'scores', 'labels', 'image_ids', 'label_scores',
-                               'label_scores.scene', 'label_scores.weather']
+                               'label_scores.scene', 'label_scores.weather',
+                               'label_scores.things']
         assert_detections(found, expected)
         assert_labels(found['label_scores'], expected)
         for name in IMAGE_HEADS:
             assert_labels(found[f'label_scores.{name}'], [s.get(name) for s in expected])
 
 
-def joint(**kwargs: str) -> nn.Module:
+def joint(head: dict = LINEAR, **kwargs: str) -> nn.Module:
     """A joint model with heads of all kinds; the one of the boxes' classes is calibrated."""
     model = build(dict(
         type='MultiTaskDetector', detector=detector('FCOS'), image_heads=IMAGE_HEADS,
-        image_head=dict(type='MultiLabelLinearHead', num_classes=5), **kwargs))
+        image_head=head, **kwargs))
     spread_logits(model.detector)
     for head in (model.image_head, *model.image_heads.values()):
         spread_image_head(head)
@@ -120,15 +127,17 @@ def test_a_joint_file_runs_the_backbone_once(tmp_path):
     model = joint()
     plain, both = (ExportedFile(m, tmp_path / name) for name, m in (
         ('boxes', model.detector), ('both', model)))
-    assert both.nodes.count('Conv') == plain.nodes.count('Conv')
+    of_heads = 3 * 3  # three convolutions of the dense head, on each of the neck's maps
+    assert both.nodes.count('Conv') == plain.nodes.count('Conv') + of_heads
 
 
 def test_scores_of_boxes_are_zero_where_there_are_none(tmp_path):
     model = joint(label_scores='boxes')
     model.detector.bbox_head.test_cfg.score_thr = 1.0
+    model.image_head.calibration.scale = model.image_head.calibration.bias = None
     found = ExportedFile(model, tmp_path)(padded(BATCHES[1]), BATCHES[1])
     assert len(found['boxes']) == 0
-    assert torch.equal(found['label_scores'], torch.zeros(2, 5))
+    torch.testing.assert_close(found['label_scores'], torch.zeros(2, 5), atol=1e-9, rtol=0)
 
 
 def test_a_joint_model_named_by_its_heads_alone(tmp_path):

@@ -26,7 +26,9 @@ from tresnet_mm.deploy.onnx_runner import OnnxRunner
 
 ROOT = Path(onnx_runner.__file__).resolve().parents[2]
 KINDS = ['classifier', 'single-label', pytest.param('detector', marks=pytest.mark.slow),
-         pytest.param('joint', marks=pytest.mark.slow)]
+         pytest.param('joint', marks=pytest.mark.slow),
+         pytest.param('masks', marks=pytest.mark.slow)]
+TASK_OF = dict(classifier='multilabel', detector='detection', masks='detection')
 
 
 @pytest.fixture(scope='module')
@@ -65,28 +67,32 @@ def assert_close(found: dict, expected: dict, scores: float, pixels: float) -> N
         assert (box['label'], box['label_id']) == (wanted['label'], wanted['label_id'])
         assert box['score'] == pytest.approx(wanted['score'], abs=scores)
         assert box['bbox'] == pytest.approx(wanted['bbox'], abs=pixels)
+        assert ('mask' in box) == ('mask' in wanted)
+        if 'mask' in box:
+            differs = box['mask'] != coco_mask.decode(wanted['mask'])
+            assert differs.sum() <= 0.01 * differs.size
 
 
 @pytest.mark.parametrize('kind', KINDS)
 def test_results_are_the_inferencers(kind, exported):
     files, plain, inside = exported(kind)
     expected = Inferencer(str(files.config), str(files.checkpoint), 'cpu', show_progress=False)(
-        files.images)
+        files.images, score_thr=0.2)
     assert all(result.get('labels', True) or kind == 'classifier' for result in expected)
     assert sum(len(result.get('boxes', ())) for result in expected) > 9 or kind in (
         'classifier', 'single-label')
     runner = OnnxRunner(plain, threads=1)
-    assert runner.task == dict(classifier='multilabel', detector='detection').get(kind, kind)
+    assert runner.task == TASK_OF.get(kind, kind)
     for batch_size in (1, 4):
-        for found, wanted in zip(runner(files.images, batch_size), expected, strict=True):
+        for found, wanted in zip(runner(files.images, batch_size, 0.2), expected, strict=True):
             assert_close(found, wanted, 1e-5, 1e-2)
     pixels = np.asarray(Image.open(files.images[0]))
     for item in (Image.open(files.images[0]), pixels):
-        [found] = runner(item)
+        [found] = runner(item, score_thr=0.2)
         assert_close(found, dict(expected[0], path=None), 1e-5, 1e-2)
     if kind == 'single-label':
         return
-    for found, wanted in zip(OnnxRunner(inside)(files.images), expected, strict=True):
+    for found, wanted in zip(OnnxRunner(inside)(files.images, 1, 0.2), expected, strict=True):
         if 'boxes' in found:  # one level of a pixel may move a box over the threshold
             found['boxes'] = wanted['boxes'] = []
         assert_close(found, wanted, 1e-3, 0.5)

@@ -124,6 +124,13 @@ def test_heads_of_both_kinds_stand_beside_each_other():
     torch.testing.assert_close(logits['image_head'], model.image_head(model.neck(backbone)))
 
 
+def test_the_last_of_several_necks_says_the_channels():
+    detector = fcos()
+    detector.neck = [detector.neck, dict(type='FPN', in_channels=[16] * 4, out_channels=16,
+                                         num_outs=4)]
+    assert build(detector).image_head.in_channels == 16
+
+
 def test_of_images():
     maps = torch.rand(3, 2, 4, 4), torch.rand(3, 2, 2, 2)
     for whole, part in zip(maps, of_images(maps, [2, 0]), strict=True):

@@ -17,9 +17,10 @@ Heads = Mapping[str | None, Mapping[str, Any]]
 
 def heads_of(model: Mapping[str, Any]) -> Heads:
     """The image-level heads of a model's config; there may be none."""
-    heads: dict[str | None, Mapping[str, Any]] = dict(named_heads(model))
     own = image_head(model)
-    return heads if own is None else {None: own, **heads}
+    heads: dict[str | None, Mapping[str, Any]] = {} if own is None else {None: own}
+    heads.update(named_heads(model).items())
+    return heads
 
 
 def shown_name(name: str | None, model: Mapping[str, Any]) -> str:

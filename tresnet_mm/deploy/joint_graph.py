@@ -42,10 +42,9 @@ class JointGraph(ExportGraph):
         heads = {IMAGE_HEAD: model.image_head, **model.image_heads}
         scores = {name: heads[name].probabilities(x.float()) for name, x in logits.items()}
         if model.label_scores != 'head':
-            of_boxes = best_of_classes(found, *scores[IMAGE_HEAD].shape)
-            if model.label_scores == 'mean':
-                of_boxes = (of_boxes + scores[IMAGE_HEAD]) / 2
-            scores[IMAGE_HEAD] = of_boxes
+            own = logits[IMAGE_HEAD].float().sigmoid()
+            both = model.combined_scores(own, best_of_classes(found, *own.shape))
+            scores[IMAGE_HEAD] = model.image_head.calibrated_scores(both)
         return (*found, *scores.values())
 
 

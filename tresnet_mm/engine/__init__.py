@@ -13,7 +13,7 @@ from .plain_and_ema_eval_hook import PlainAndEMAEvalHook
 from .repeatable_hook import RepeatableHook
 from .resume_schedule_hook import ResumeScheduleHook
 from .run_summary_hook import RunSummaryHook
-from .safe_checkpoint_hook import SafeCheckpointHook
+from .safe_checkpoint_hook import SafeCheckpointHook, choose_checkpoint
 from .stop_signal_hook import StopSignalHook, TrainingStopped
 from .validate_on_resume_hook import ValidateOnResumeHook
 from .watched_fetch import explain_dead_worker
@@ -42,6 +42,7 @@ __all__ = [
     'WholeWeightsHook',
     'WorkerHook',
     'build_auto_amp_optim_wrapper',
+    'choose_checkpoint',
     'explain_dead_worker',
     'is_out_of_memory',
 ]

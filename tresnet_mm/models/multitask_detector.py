@@ -31,9 +31,10 @@ LABEL_SCORES = ('head', 'boxes', 'mean')
 class MultiTaskDetector(BaseModel):
     """Detect boxes and label whole images with one pass of the backbone.
 
-    The detector is built and run as it is; the features its backbone returns on the way also feed
-    the image-level heads. This needs nothing of the detector but an attribute ``backbone`` that it
-    calls, so single-stage, two-stage and DETR-like detectors all fit.
+    The detector is built and run as it is; the features that its backbone or its neck returns on
+    the way also feed the image-level heads, by the ``features`` of each. This needs nothing of the
+    detector but an attribute ``backbone`` (``neck``) that it calls, so single-stage, two-stage and
+    DETR-like detectors all fit.
 
     Labels come from the boxes' classes (``image_head``), or are annotated apart with class lists of
     their own (``image_heads``), or both. Where data are annotated in part, an image gives the
@@ -48,9 +49,8 @@ class MultiTaskDetector(BaseModel):
     Args:
         detector: Config of any mmdet detector; its ``data_preprocessor`` serves all tasks.
         image_head: Config of a `MultiLabelHead` with as many classes as the detector, whose labels
-            are the classes of the boxes; reads the last feature map of the backbone.
-            ``in_channels`` may be left out for a backbone that has ``out_channels``;
-            ``thresholds`` may be the file of `save_thresholds`.
+            are the classes of the boxes. ``in_channels`` may be left out where the part that it
+            reads has ``out_channels``; ``thresholds`` may be the file of `save_thresholds`.
         image_heads: Configs of heads by name, for labels of their own: the field of that name in a
             sample holds ``gt_labels`` or, for a `SingleLabelHead`, ``gt_label``.
         detector_loss_weight: Factor on every loss of the detector.
@@ -58,8 +58,9 @@ class MultiTaskDetector(BaseModel):
             (``'image_head'`` names the one of the boxes' classes; 1 where a name is missing).
         loss_weighting: 'fixed', or 'uncertainty': each task's losses are also divided by a variance
             that is learnt (`UncertaintyWeighting`, arXiv 1705.07115).
-        label_scores: What a label's score is: that of the ``image_head``, the best score of its
-            class's boxes, or the mean of both.
+        label_scores: What a label's score is: that of the ``image_head`` ('head'), the best score
+            of its class's boxes ('boxes'), or the mean of both ('mean'). What was calibrated is
+            the one that was chosen.
         train_detector: If False, the detector with its backbone is frozen (norm statistics too)
             and only the image heads learn.
         train_image_head: If False, the image heads are frozen and give no loss.
@@ -67,8 +68,8 @@ class MultiTaskDetector(BaseModel):
 
     Raises:
         ValueError: If there is no image head, nothing is to be trained, the detector has no
-            ``backbone``, the image head differs from it in the number of classes, or an argument is
-            none of its values.
+            ``backbone`` or no part that a head reads, the image head differs from it in the number
+            of classes, or an argument is none of its values.
     """
 
     def __init__(self, detector: dict, image_head: dict | None = None,
@@ -126,7 +127,7 @@ class MultiTaskDetector(BaseModel):
         return self.image_head
 
     @property
-    def _heads(self) -> list[nn.Module]:
+    def _heads(self) -> list[Any]:
         own = [] if self.image_head is None else [self.image_head]
         return [*own, *self.image_heads.values()]
 
@@ -225,9 +226,9 @@ class MultiTaskDetector(BaseModel):
         """The features of all images, and the detector's losses of those with annotated boxes."""
         boxed = [i for i, sample in enumerate(data_samples) if has_boxes(sample)]
         if len(boxed) == len(data_samples):
-            with self.shared.watched(self.detector) as feats:
+            with self.shared.watched(self.detector) as seen:
                 losses = self.detector(inputs, data_samples, mode='loss')
-            return feats, losses
+            return seen, losses
         feats = self.image_features(inputs)
         if not boxed and get_world_size() == 1:
             return feats, {}

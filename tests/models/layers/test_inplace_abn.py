@@ -14,7 +14,7 @@ from mmengine.optim import build_optim_wrapper
 from torch import nn
 
 from tests.lines import needs_compiler, needs_half_on_cpu
-from tresnet_mm.models.layers import InPlaceABN
+from tresnet_mm.models.layers import InPlaceABN, abn_function
 
 ACTIVATIONS = [('leaky_relu', 0.01), ('leaky_relu', 0.001), ('elu', 1.0), ('identity', 1.0)]
 GLOO = dist.is_available() and dist.is_gloo_available()
@@ -111,6 +111,43 @@ def test_half_precision_input_with_float32_parameters(dtype, memory_format):
     assert relative_error(y, expected) < tolerance
     for grad, expected_grad in zip(grads, expected_grads, strict=True):
         assert relative_error(grad, expected_grad) < tolerance
+
+
+@pytest.mark.parametrize('shape', [(4, 8, 96, 97), (64, 4, 33, 33), (1, 3, 44, 45, 46)])
+@pytest.mark.parametrize('dtype', [torch.float32, torch.float64])
+def test_many_values_side_by_side(shape, dtype):
+    """Where the statistics come from group norm's kernel."""
+    x = torch.randn(shape, dtype=dtype) * torch.rand(shape[1], *[1] * (len(shape) - 2)) + 1
+    assert abn_function._has_fast_moments(x)
+    layer = make_layer(shape[1]).to(dtype)
+    norm = nn.BatchNorm3d(shape[1]) if len(shape) == 5 else nn.BatchNorm2d(shape[1])
+    norm.load_state_dict(layer.state_dict())
+    wide = [t.detach().double() for t in (x, layer.weight, layer.bias)]
+    # Where rounding decides the sign before the activation, either slope is right.
+    factors = (reference(layer, *wide).abs() > 1e-6).double()
+    expected, expected_grads = gradients(
+        lambda x, w, b: reference(layer, x, w, b) * factors, *wide)
+    y, grads = gradients(lambda x, w, b: torch.func.functional_call(
+        layer, dict(weight=w, bias=b), x) * factors.to(dtype), x, layer.weight, layer.bias)
+    tolerance = 2e-6 if dtype == torch.float32 else 1e-12
+    for value, wanted in zip((y, *grads), (expected, *expected_grads), strict=True):
+        assert relative_error(value, wanted) < tolerance
+    norm.double()(x.double())
+    assert relative_error(layer.running_mean, norm.running_mean) < tolerance
+    assert relative_error(layer.running_var, norm.running_var) < tolerance
+
+
+def test_statistics_of_many_values_do_not_cancel():
+    """Values far from 0, one image far from the others, and a channel of one value alone."""
+    x = torch.randn(6, 3, 128, 128) + 1000
+    x[0] -= 900
+    x[:, 2] = 0.1
+    assert abn_function._has_fast_moments(x)
+    mean, var = abn_function._statistics(x)
+    expected_var, expected_mean = torch.var_mean(x.double(), (0, 2, 3), correction=0)
+    torch.testing.assert_close(mean.double(), expected_mean, rtol=1e-6, atol=0)
+    torch.testing.assert_close(var.double(), expected_var, rtol=1e-5, atol=1e-14)
+    assert InPlaceABN(3)(x).isfinite().all()
 
 
 def test_autocast_keeps_the_convolution_s_dtype():

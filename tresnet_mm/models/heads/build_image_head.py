@@ -39,7 +39,8 @@ def build_image_head(head: dict, model: nn.Module | None = None) -> MultiLabelHe
 
 
 def _channels(part: nn.Module) -> int:
-    """The channels of the last feature map of a backbone or neck."""
+    """The channels of the last feature map of a backbone or neck (or of the last of several)."""
+    part = part[-1] if isinstance(part, nn.Sequential) else part
     channels = getattr(part, 'out_channels', None)
     if channels is None:
         raise ValueError(f'head needs in_channels: {type(part).__name__} does not say '

@@ -226,14 +226,22 @@ class MultiLabelHead(BaseModule):
 
         They may be any that rank the labels: the calibration is fitted to what a model predicts.
         """
-        fitted = self.calibrated and self.calibration.fitted
-        self.set_scores(data_samples, self.probabilities(_logits(scores)) if fitted else scores)
+        self.set_scores(data_samples, self.calibrated_scores(scores))
         self._keep_raw(data_samples, scores)
 
+    def calibrated_scores(self, scores: Tensor) -> Tensor:
+        """Probabilities (N, num_classes), calibrated where the checkpoint says how."""
+        return self.probabilities(_logits(scores)) if self.is_calibrated else scores
+
     def _keep_raw(self, data_samples: Sequence[BaseDataElement], scores: Tensor) -> None:
-        if self.calibrated and self.calibration.fitted:
+        if self.is_calibrated:
             for sample, raw in zip(data_samples, scores, strict=True):
                 sample.raw_scores = raw
+
+    @property
+    def is_calibrated(self) -> bool:
+        """Whether a checkpoint calibrates the scores, which then differ from the raw ones."""
+        return self.calibrated and self.calibration.fitted
 
     def probabilities(self, logits: Tensor) -> Tensor:
         """The scores (N, num_classes) of logits, calibrated where the checkpoint says how."""

@@ -8,9 +8,12 @@ import torch.distributed as dist
 import torch.nn.functional as F
 from torch import Tensor
 
-from ..._compat import check_triton
+from ..._compat import check_triton, is_compiling
 from .group_statistics import group_statistics, update_running
 from .memory_format import format_like
+
+# From so many values, and values of a channel side by side, on group norm's kernel is the faster.
+FEWEST_VALUES, FEWEST_SIDE_BY_SIDE = 1 << 18, 32
 
 
 def triton_abn() -> ModuleType:
@@ -54,7 +57,7 @@ def _activation_backward(grad: Tensor, y: Tensor, activation: str, param: float)
 
 def scale_of(weight: Tensor | None, eps: float) -> Tensor | None:
     """What the normalised input is multiplied by, (C,); None is 1."""
-    return None if weight is None else weight.abs() + eps
+    return None if weight is None else weight.abs().add_(eps)
 
 
 def normalise_activate(x: Tensor, mean: Tensor, var: Tensor, scale: Tensor | None,
@@ -90,7 +93,8 @@ class ABNFunction(torch.autograd.Function):
             invstd = torch.rsqrt(running_var + eps)
             y = normalise_activate(
                 x, running_mean, running_var, scale, bias, eps, activation, param, backend)
-        elif backend == 'torch' and group is None and not isinstance(momentum, Tensor):
+        elif (backend == 'torch' and group is None and not isinstance(momentum, Tensor)
+              and not _has_fast_moments(x)):
             z, _, invstd = torch.native_batch_norm(
                 x, scale, bias, running_mean, running_var, True, momentum, eps)
             y = _activate_(z, activation, param)
@@ -115,8 +119,10 @@ class ABNFunction(torch.autograd.Function):
         by = _backward_by_torch if ctx.settings[4] == 'torch' else _backward_by_triton
         grad_x, grad_scale, grad_bias = by(
             ctx, grad, y, scale, shift, invstd, need_x, need_weight or need_bias)
-        # The scale is |weight| + eps. At 0 either sign lets the weight grow away from it.
-        grad_weight = torch.where(weight < 0, -grad_scale, grad_scale) if need_weight else None
+        # The scale is |weight| + eps, and |weight| a leaky ReLU of slope -1: one operation instead
+        # of three, which cost a tenth of a small layer. At 0 either sign lets the weight grow.
+        grad_weight = torch.ops.aten.leaky_relu_backward(
+            grad_scale, weight, -1, False) if need_weight else None
         return grad_x, grad_weight, grad_bias if need_bias else None, *[None] * 9
 
 
@@ -163,8 +169,26 @@ def _per_channel(values: Tensor, like: Tensor) -> Tensor:
     return values.to(like.dtype).view(1, -1, *[1] * (like.dim() - 2))
 
 
+def _has_fast_moments(x: Tensor) -> bool:
+    """Whether group norm's kernel takes the statistics faster than batch norm's.
+
+    On a CPU that is so where a channel's values lie side by side: batch norm's goes over them one
+    by one. Below float32 it would round the statistics.
+    """
+    return (x.device.type == 'cpu' and x.dtype in (torch.float32, torch.float64)
+            and x.numel() >= FEWEST_VALUES and x.dim() > 2 and x.is_contiguous()
+            and x.stride(1) >= FEWEST_SIDE_BY_SIDE and not is_compiling())
+
+
 def _statistics(x: Tensor) -> tuple[Tensor, Tensor]:
     """Mean and biased variance (C,), at least float32, of features (N, C, ...)."""
+    if _has_fast_moments(x):
+        images, channels = x.shape[:2]
+        # Each channel of each image as a group. Without an eps, which would have to come off again.
+        _, means, invstds = torch.native_group_norm(
+            x, None, None, images, channels, x.stride(1), channels, 0.0)
+        between, mean = torch.var_mean(means, 0, correction=0)
+        return mean, invstds.pow(-2).mean(0) + between
     wide = x.float() if x.dtype in (torch.float16, torch.bfloat16) else x
     var, mean = torch.var_mean(wide, [0, *range(2, x.dim())], correction=0)
     return mean, var
