@@ -66,7 +66,10 @@ setup(
         **OPTIONAL,
         'test': ['pytest', 'pytest-xdist[psutil]', 'pytest-random-order', 'hypothesis',
                  'coverage', 'selenium',
-                 *OPTIONAL['eval'], *OPTIONAL['log'], *OPTIONAL['onnx'], *OPTIONAL['web'],
+                 *OPTIONAL['eval'], *OPTIONAL['log'], *OPTIONAL['onnx'], *OPTIONAL['s3'],
+                 *OPTIONAL['web'],
+                 # a stand-in for S3, without what its other services need
+                 'moto', 'flask', 'flask-cors', 'py-partiql-parser',
                  # what MIM needs, which is installed without its further dependencies
                  'click', 'colorama', 'model-index', 'pandas', 'requests', 'rich', 'tabulate'],
         'docs': ['mkdocs-material', 'mkdocstrings[python]'],

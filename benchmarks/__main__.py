@@ -33,7 +33,10 @@ SUBJECTS = {
     'evaluation': ('evaluation', 'COCO evaluation and the multi-label metric'),
     'readers': ('readers', 'time and memory of files that are made to waste them'),
     'onnx': ('onnx', 'onnxruntime, torch.compile, fused and eager inference'),
+    'deployment': ('deployment', 'trained models in PyTorch, onnxruntime and OpenVINO: mAP, time'),
+    'quantization': ('quantization', 'files in 8 bits: mAP and time by what stays in float'),
     'scale': ('scale', 'cost against batch size, image size, classes and processes'),
+    'exchange': ('exchange', 'what processes exchange a step, and a model of its time'),
     'summary': ('summary', "what --out-dir's files say against the targets and the paper"),
 }
 
@@ -59,6 +62,9 @@ def parse_args(argv: Sequence[str] | None = None) -> argparse.Namespace:
     parser.add_argument('--nchw', action='store_true',
                         help='only this memory format (default: both)')
     parser.add_argument('--compile', action='store_true', help='add torch.compile contenders')
+    parser.add_argument('--models', nargs='+', metavar='NAME',
+                        help='of deployment and quantization: only these, beside the rows of '
+                        'others that --out-dir has')
     parser.add_argument('--batch-size', type=_batch_size, default=None, metavar='N|auto',
                         help='images a batch; auto: the largest that fits')
     parser.add_argument('--image-size', type=int, default=None, help='side in pixels')

@@ -17,7 +17,7 @@ from .markdown_table import markdown_table
 
 PACKAGES = ('torch', 'triton', 'torchvision', 'timm', 'onedl-mmengine', 'onedl-mmcv',
             'onedl-mmdetection', 'mmengine', 'mmcv', 'mmdet', 'inplace-abn', 'numpy', 'onnx',
-            'onnxruntime')
+            'onnxruntime', 'openvino')
 
 
 def environment() -> dict[str, Any]:

@@ -22,14 +22,16 @@ def synchronize() -> None:
         torch.cuda.synchronize()
 
 
-def alternate(contenders: Mapping[str, Callable[[], Any]], rounds: int = 7,
-              warmup: int = 2) -> dict[str, dict[str, float]]:
+def alternate(contenders: Mapping[str, Callable[[], Any]], rounds: int = 7, warmup: int = 2,
+              clock: Callable[[], float] = time.perf_counter) -> dict[str, dict[str, float]]:
     """Time callables in turn, so that a drift of the machine meets all of them alike.
 
     Args:
         contenders: Name -> callable without arguments. The first is the reference of the ratios.
         rounds: Timed rounds; in each round every contender runs once, every other round backwards.
         warmup: Untimed rounds before.
+        clock: Gives seconds; ``time.process_time`` where others use the machine and the
+            contenders only compute, in one thread.
 
     Returns:
         ``{'median': {name: seconds}, 'ratio': {name: speed relative to the first contender},
@@ -51,10 +53,10 @@ def alternate(contenders: Mapping[str, Callable[[], Any]], rounds: int = 7,
     for index in range(rounds):
         for name in (names if index % 2 == 0 else reversed(names)):
             synchronize()
-            start = time.perf_counter()
+            start = clock()
             contenders[name]()
             synchronize()
-            seconds[name].append(time.perf_counter() - start)
+            seconds[name].append(clock() - start)
     reference = seconds[names[0]]
     return dict(
         median={name: statistics.median(times) for name, times in seconds.items()},

@@ -1,5 +1,5 @@
-# Boxes and image-level labels from one TResNet-M: RTMDet and a linear head. The labels are those of
-# the boxes that mosaic and mix-up left in an image.
+# Boxes and image-level labels from one TResNet-M: RTMDet and a head on its neck. The labels are
+# those of the boxes that mosaic and mix-up left in an image.
 _base_ = ['rtmdet_tresnet_m.py', '_base_/models/image_head.py']
 
 model = dict(
@@ -7,7 +7,8 @@ model = dict(
     type='MultiTaskDetector',
     detector=_base_.model,
     image_head=_base_.image_head,
-    image_loss_weight=0.5)
+    image_loss_weight=0.3,
+    label_scores='mean')
 tta_model = dict(type='MultiTaskTTAModel')
 
 val_evaluator = [_base_.val_evaluator, _base_.image_metric]

@@ -16,7 +16,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 NEEDS = ('COCO', 'VOC', 'Open Images', 'a GPU', 'several GPUs', 'a fresh environment',
-         'the network', 'minutes', 'your data', 'your checkpoint', 'your runs')
+         'OpenVINO', 'the network', 'minutes', 'your data', 'your checkpoint', 'your runs')
 RUN = ('sh', 'python')
 SHOWN = ('text', 'csv', 'json', 'yaml', 'toml')
 KEYS = ('needs', 'given', 'file')

@@ -11,6 +11,7 @@ from mmengine.optim import build_optim_wrapper
 from mmengine.registry import MODELS, init_default_scope
 
 from tresnet_mm.archs import ARCHS
+from tresnet_mm.deploy.build_graph import build_graph
 
 CONFIGS = Path(__file__).resolve().parent.parent / 'configs'
 ALL = sorted(path.stem for path in CONFIGS.glob('*.py'))
@@ -70,6 +71,14 @@ def test_epoch_schedule_ends_with_training(name, configs):
     for scheduler in schedulers:
         assert scheduler['end'] == cfg.train_cfg.max_epochs
         assert max(scheduler['milestones']) < cfg.train_cfg.max_epochs
+
+
+@pytest.mark.parametrize('name', ALL)
+def test_the_model_can_be_exported(name, configs):
+    init_default_scope('mmdet')
+    with torch.device('meta'):  # what it is made of is all that is asked for
+        model = MODELS.build(load(name, configs).model)
+    assert build_graph(model).outputs
 
 
 @pytest.mark.parametrize('slash', ['', '/'])

@@ -38,7 +38,8 @@ def test_images_are_of_the_size_in_the_name(name):
     (side,) = (int(part) for part in name.split('_') if part.isdigit())
     pipelines = [cfg[f'{split}_dataloader'].dataset.pipeline for split in ('train', 'val', 'test')]
     for pipeline in (*pipelines, cfg.tta_pipeline):
-        resize = TRANSFORMS.build(next(step for step in pipeline if step['type'] == 'Resize'))
+        resize = TRANSFORMS.build(
+            next(step for step in pipeline if step['type'].endswith('Resize')))
         image = np.zeros((50, 70, 3), np.uint8)
         assert resize(dict(img=image))['img'].shape == (side, side, 3)
 

@@ -9,6 +9,7 @@ import functools
 import sys
 import types
 from collections.abc import Iterator
+from importlib.util import find_spec
 from pathlib import Path
 from typing import IO, Any
 
@@ -17,6 +18,7 @@ import mmengine.config.utils
 import mmengine.hub.hub
 import mmengine.model.utils
 import yaml
+from mmengine._strategy import FSDPStrategy
 from mmengine.config.utils import MODULE2PACKAGE
 from mmengine.fileio import LocalBackend, register_backend, register_handler
 from mmengine.fileio.handlers import YamlHandler
@@ -25,9 +27,11 @@ from mmengine.registry import HOOKS
 from mmengine.runner.checkpoint import CheckpointLoader
 from mmengine.utils import get_installed_path
 from torch import nn
+from torch.distributed.fsdp import FullyShardedDataParallel
 
 from .checkpoint import SCHEMES, load_from_tresnet_mm
 from .engine import SafeCheckpointHook
+from .file_backends import PatientHTTPBackend, S3Backend
 from .models.layers import InPlaceABN
 from .whole_file import write_bytes, write_text
 
@@ -136,6 +140,13 @@ class _WholeFileBackend(LocalBackend):
 # Left out: a run that is killed while it saves leaves half a checkpoint under a whole one's name.
 register_backend('local', _WholeFileBackend, force=True, prefixes='')
 
+# Left out: a server that says nothing stalls a data loader for ever.
+register_backend('http', PatientHTTPBackend, force=True, prefixes=['http', 'https'])
+
+# mmengine gives addresses of S3 to a client that few have. Left out: "install petrel_client".
+register_backend('s3', S3Backend, force=True,
+                 prefixes=None if find_spec('petrel_client') else 's3')
+
 # Every config asks for ``CheckpointHook``, mmdet's own as well. Left out: see `SafeCheckpointHook`.
 HOOKS.register_module('CheckpointHook', force=True, module=SafeCheckpointHook)
 
@@ -155,3 +166,13 @@ def _synchronise(module: nn.Module, implementation: str = 'torch') -> nn.Module:
 # recurses through its module's global, so that one assignment reaches every caller, those that
 # imported the name earlier included. Left out: a network that trains without its activations.
 mmengine.model.utils.convert_sync_batchnorm = _synchronise
+
+
+def _load_optim_state_dict(self: FSDPStrategy, state_dict: dict) -> None:
+    self.optim_wrapper.load_state_dict(FullyShardedDataParallel.optim_state_dict_to_load(
+        self.model, self.optim_wrapper.optimizer, state_dict))
+
+
+# mmengine passes the arguments in the order of torch 2.0. Left out: a run with sharded parameters
+# cannot be resumed.
+FSDPStrategy.load_optim_state_dict = _load_optim_state_dict

@@ -82,6 +82,17 @@ def metric_parts(node: Any, key: str) -> Iterator[tuple[str, Mapping[str, Any]]]
             yield from metric_parts(item, join(key, i))
 
 
+def image_head(model: Mapping[str, Any]) -> Any:
+    """The config of a model's image-level head without a name, None if it has none."""
+    return model.get('image_head' if 'detector' in model else 'head')
+
+
+def named_heads(model: Mapping[str, Any]) -> Mapping[str, Any]:
+    """The configs of a joint model's ``image_heads``, by name."""
+    heads = model.get('image_heads')
+    return heads if isinstance(heads, Mapping) else {}
+
+
 def other_folder(cfg: Config, key: str, dataset: Mapping[str, Any]) -> str:
     """How to point a dataset to another folder, for messages about a file that is not there.
 

@@ -37,7 +37,7 @@ def use_backbone(cfg: Config, name: str) -> None:
         if 'neck' in part:
             part.neck.in_channels = channels
     for head in ('head', 'image_head'):
-        if head in model:
+        if head in model and model[head].get('features') != 'neck':
             model[head].in_channels = channels[-1]
 
 

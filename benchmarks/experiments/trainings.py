@@ -137,7 +137,9 @@ def train_and_test(settings: dict[str, Any]) -> dict[str, Any]:
     """
     import torch
     from mmengine.runner import Runner
+    from mmengine.utils import import_modules_from_strings
     torch.set_num_threads(1)
+    import_modules_from_strings(**settings['custom_imports'])
     with open(os.devnull, 'w') as nowhere, redirect_stdout(nowhere):  # pycocotools prints
         runner = Runner.from_cfg(Config(settings))
         start = time.perf_counter()

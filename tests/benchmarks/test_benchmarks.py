@@ -22,6 +22,12 @@ def test_contenders_alternate_and_ratios_refer_to_the_first():
         assert result['median'][name] > 0
 
 
+def test_seconds_are_those_of_the_given_clock():
+    ticks = iter([0.0, 2.0, 10.0, 14.0, 20.0, 23.0])
+    result = timing.alternate(dict(a=int), rounds=3, warmup=0, clock=lambda: next(ticks))
+    assert result['median']['a'] == 3.0
+
+
 @pytest.mark.parametrize('contenders, rounds, message', [
     ({}, 1, 'at least one contender'), (dict(a=int), 0, 'rounds must be 1 or more, got 0')])
 def test_bad_calls_are_refused(contenders, rounds, message):
@@ -135,10 +141,16 @@ def test_faster_coco_metric_gives_the_same_twelve_numbers(tmp_path):
 
 def test_pipelines_take_images_of_any_size(tmp_path):
     """A real image is as large as it is, which the detection loader compares."""
+    from mmengine.dataset import Compose
     from PIL import Image
 
     from benchmarks import pipeline
     Image.new('RGB', (90, 70)).save(tmp_path / 'x.jpg')
     assert pipeline.size_of(str(tmp_path / 'x.jpg')) == (90, 70)
-    for transforms, fields in pipeline.pipelines().values():
-        pipeline.process(transforms, fields, str(tmp_path / 'x.jpg'))
+    for task in pipeline.tasks():
+        made = [pipeline.process(Compose(steps), task.fields, str(tmp_path / 'x.jpg'))
+                for steps in (pipeline.plain(task.steps), task.steps)]
+        shapes = [packed['inputs'].shape for packed in made]
+        assert shapes[0] == shapes[1]
+        if task.side != 800:
+            assert shapes[0] == (3, task.side, task.side)

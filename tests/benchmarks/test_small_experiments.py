@@ -8,9 +8,19 @@ from pathlib import Path
 import cv2
 import numpy as np
 import pytest
+import torch
 from mmengine.config import Config
+from sklearn.metrics import average_precision_score
 
-from benchmarks.experiments import bccd, cards, cards_losses, learning_curve
+from benchmarks.experiments import (
+    bccd,
+    cards,
+    cards_losses,
+    cards_partly,
+    joint_heads,
+    learning_curve,
+)
+from benchmarks.experiments.label_scores_metric import LabelScoresMetric
 from benchmarks.experiments.small_backbones import BACKBONES, check_equal, costs, use_backbone
 from benchmarks.experiments.small_sets import classes_of, shrink
 from benchmarks.experiments.trainings import (
@@ -101,7 +111,7 @@ def test_the_backbones_have_equal_multiply_adds():
 @pytest.mark.parametrize('experiment', [bccd.COMPARISON, cards.COMPARISON])
 def test_contenders_differ_in_their_backbone_alone(experiment, data):
     configs = experiment.contenders(data)
-    assert len(configs) == 6
+    assert len(configs) == 2 * len(experiment.models)
     for name, cfg in configs.items():
         if name.endswith('_tresnet'):
             other = configs[name.replace('_tresnet', '_resnet')].to_dict()
@@ -209,6 +219,62 @@ def test_parts_of_the_data_lie_in_each_other_and_cost_the_same(data):
     assert len(files[25]) == 5 and len(files[50]) == 10 and files[25] < files[50]
 
 
+def test_trials_of_image_heads_change_what_they_say(data):
+    plain, *others = joint_heads.contenders(data).values()
+    before = plain.to_dict()
+    for changes, cfg in zip(list(joint_heads.TRIALS.values())[1:], others, strict=True):
+        after = cfg.to_dict()
+        assert {key for key in after['model'] if after['model'][key] != before['model'].get(key)
+                } == set(changes)
+        assert after['test_evaluator'][:2] == before['test_evaluator'][:2]
+    rows = labels(data / joint_heads.write_labels(data, 'train'))
+    assert len(rows) == 20 and set(np.unique(rows)) == {0, 1}
+
+
+def test_data_annotated_in_part(data):
+    configs = cards_partly.contenders(data, epochs=4)
+    no_boxes, no_labels = cards_partly.lacking(20)
+    assert len(no_boxes) == len(no_labels) == 5 and not no_boxes & no_labels
+    assert {cfg.train_cfg.max_iters for cfg in configs.values()} == {3 * 4}
+    whole = json.loads((data / 'annotations/instances_train.json').read_text())
+    lost = {whole['images'][place]['id'] for place in no_boxes}
+    for name, images in dict(detector=15, joint=20).items():
+        coco = json.loads(
+            (data / configs[name].train_dataloader.dataset.ann_file).read_text())
+        assert len(coco['images']) == images
+        assert coco['annotations'] == [a for a in whole['annotations'] if a['image_id'] not in lost]
+    table = configs['classifier'].train_dataloader.dataset.ann_file
+    assert configs['joint'].train_dataloader.dataset.image_labels == {'cards': table}
+    listed = [line.split(',')[0] for line in (data / table).read_text().splitlines()[1:]]
+    assert listed == [image['file_name'] for place, image in enumerate(whole['images'])
+                      if place not in no_labels]
+
+
+def test_every_kind_of_label_score_from_one_test():
+    metric = LabelScoresMetric(fields=['other'])
+    rows = [([0.9, 0.2], [0.1, 0.3], [1, 0], {0: 0.4}), ([0.6, 0.8], [0.2, 0.1], [0, 1], {1: 0.1}),
+            ([0.7, 0.9], [0.3, 0.2], [1, 0], {0: 0.3, 1: 0.2})]
+    for head, other, target, boxes in rows:
+        metric.process({}, [dict(
+            pred_scores=torch.tensor(head), gt_labels=torch.tensor(target),
+            other=dict(pred_scores=torch.tensor(other)),
+            pred_instances=dict(labels=torch.tensor([*boxes, 0]),
+                                scores=torch.tensor([*boxes.values(), 0.0])))])
+    heads, others, targets, _ = (np.array(column, dtype=object) for column in
+                                 zip(*rows, strict=True))
+    heads, others, targets = (np.array(x.tolist()) for x in (heads, others, targets))
+    boxes = np.array([[row[3].get(0, 0), row[3].get(1, 0)] for row in rows])
+
+    def expected(scores):
+        return 100 * np.mean([average_precision_score(targets[:, c], scores[:, c])
+                              for c in range(2)])
+    found = metric.evaluate(size=3)
+    for name, scores in dict(head=heads, boxes=boxes, mean=heads + boxes, head_other=others,
+                             geometric=heads * boxes).items():
+        assert found[f'labels/{name}'] == pytest.approx(expected(scores)), name
+    assert found['labels/said'] == pytest.approx(5 / 3) and found['labels/true'] == 1
+
+
 def test_tables(tmp_path):
     runs = [run('fcos_tresnet', seed, coco__bbox_mAP=value, coco__bbox_mAP_50=0.7)
             for seed, value in enumerate((0.40, 0.42, 0.44))]
@@ -220,15 +286,16 @@ def test_tables(tmp_path):
     part = [run('25 %', seed, multi_label__mAP=30.0) for seed in range(2)]
     assert cells(learning_curve.table(part, tmp_path)) == [
         ['25 %', '30.0 ± 0.0'], ['50 %', '-'], ['100 %', '40.5 ± 0.7']]
-    joint = [run('joint_resnet', 0, coco__bbox_mAP=0.25, multi_label__mAP=44.44)]
-    assert cells(cards.COMPARISON.table(joint))[5] == [
-        'joint model', 'ResNet-18, narrow', '25.0', '-', '44.4', '0']
+    joint = [run('joint_resnet', 0, coco__bbox_mAP=0.25, multi_label__mAP=44.44, labels__mean=50)]
+    assert cells(cards.COMPARISON.table(joint))[7] == [
+        'joint model', 'ResNet-18, narrow', '25.0', '-', '44.4', '-', '50.0', '0']
     hidden = [run('asl_25', seed, multi_label__mAP=40.0 + seed) for seed in range(2)]
     assert cells(cards_losses.table(hidden))[0] == ['ASL (4, 0, 0.05)', '-', '40.5 ± 0.7', '-']
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize('name', ['fcos', 'retinanet', 'atss', 'classifier', 'joint'])
+@pytest.mark.parametrize('name', [
+    'fcos', 'retinanet', 'atss', 'classifier', 'joint_linear', 'joint'])
 def test_one_epoch_of_each_model(name, data, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     for backbone in BACKBONES:
@@ -238,8 +305,19 @@ def test_one_epoch_of_each_model(name, data, tmp_path, monkeypatch):
         cfg.randomness = dict(seed=0)
         result = train_and_test(cfg.to_dict())
         assert result['iterations'] == 3 and result['images'] == 24
-        expected = dict(classifier={'multi-label'}, joint={'coco', 'multi-label'})
+        expected = dict(classifier={'multi-label'}, joint_linear={'coco', 'multi-label'},
+                        joint={'coco', 'multi-label', 'labels'})
         assert {key.split('/')[0] for key in result['metrics']} == expected.get(name, {'coco'})
+
+
+@pytest.mark.slow
+def test_one_epoch_of_a_joint_model_annotated_in_part(data, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    cfg = cards_partly.contenders(data, epochs=1)['joint']
+    cfg.work_dir, cfg.randomness = str(tmp_path), dict(seed=0)
+    result = train_and_test(cfg.to_dict())
+    assert result['iterations'] == 3
+    assert {'coco/bbox_mAP', 'cards/mAP', 'labels/mean'} <= result['metrics'].keys()
 
 
 @pytest.mark.slow

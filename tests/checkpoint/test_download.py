@@ -1,63 +1,22 @@
 """Downloads: whole or not at all, the file that its name says, and an end to waiting."""
 
 import hashlib
-import threading
-from contextlib import contextmanager
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 import pytest
 import torch
 
+from tests.web_server import BODY, WHOLE, serving
 from tresnet_mm.checkpoint import download as module
 from tresnet_mm.checkpoint import read_source
-
-BODY = bytes(range(256)) * 40
-
-
-@contextmanager
-def serving(*answers):
-    """A server on the loopback interface that gives one answer after another.
-
-    Each is (status, bytes to announce, bytes to send), or None to send nothing at all. Yields its
-    address and the list of requests seen.
-    """
-    requests, release = [], threading.Event()
-
-    class Handler(BaseHTTPRequestHandler):
-
-        def do_GET(self):
-            answer = answers[min(len(requests), len(answers) - 1)]
-            requests.append(self.path)
-            if answer is None:
-                release.wait(20)
-                return
-            status, announced, sent = answer
-            self.send_response(status)
-            self.send_header('Content-Length', str(announced))
-            self.end_headers()
-            self.wfile.write(BODY[:sent])
-
-        def log_message(self, *args):
-            pass
-
-    with ThreadingHTTPServer(('127.0.0.1', 0), Handler) as http:
-        thread = threading.Thread(target=http.serve_forever, daemon=True)
-        thread.start()
-        yield f'http://127.0.0.1:{http.server_port}', requests
-        release.set()
-        http.shutdown()
-        thread.join()
+from tresnet_mm.file_backends import web_file
 
 
 @pytest.fixture(autouse=True)
 def quick(tmp_path, monkeypatch):
     """No pause between attempts, little patience, and a cache of the test's own."""
     monkeypatch.setattr(torch.hub, '_hub_dir', str(tmp_path / 'hub'))
-    monkeypatch.setattr(module, '_PAUSE', 0)
-    monkeypatch.setattr(module, 'TIMEOUT', 0.5)
-
-
-WHOLE = (200, len(BODY), len(BODY))
+    monkeypatch.setattr(web_file, '_PAUSE', 0)
+    monkeypatch.setattr(web_file, 'TIMEOUT', 2)
 
 
 @pytest.mark.parametrize('answers, attempts', [

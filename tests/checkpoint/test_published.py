@@ -141,6 +141,62 @@ def test_fields_of_another_kind(field, value, words):
         to_json(replace(GOOD, **{field: value}))
 
 
+NAMED = replace(
+    GOOD, model=dict(GOOD.model, image_heads=dict(
+        weather=dict(type='SingleLabelHead', num_classes=2),
+        scene=dict(type='MultiLabelLinearHead', num_classes=3, thresholds=[0.5, 0.25, 0.125]))),
+    dataset_meta=dict(GOOD.dataset_meta, image_classes=dict(
+        weather=['sun', 'rain'], scene=['street', 'park', 'night'])))
+
+
+def test_named_heads_travel():
+    assert from_json(to_json(NAMED)) == NAMED
+    unnamed = replace(NAMED, dataset_meta=GOOD.dataset_meta)  # as older versions wrote them
+    assert from_json(to_json(unnamed)) == unnamed
+
+
+@pytest.mark.parametrize('path, value, words', [
+    ('dataset_meta.image_classes', None, 'no dict of lists of names'),
+    ('dataset_meta.image_classes', [], 'no dict of lists of names'),
+    ('dataset_meta.image_classes', {}, 'no dict of lists of names'),
+    ('dataset_meta.image_classes.mood', ['a'], 'one for each of model.image_heads'),
+    ('dataset_meta.image_classes.scene', 'abc', r'image_classes.scene is no list of names'),
+    ('dataset_meta.image_classes.scene', ['a', 'b', 1], 'scene is no list of names'),
+    ('dataset_meta.image_classes.scene', ['a', 'b', 'b'], 'each once'),
+    ('dataset_meta.image_classes.scene', ['a', 'b', 'c' * 1001], 'scene is no list of names'),
+    ('dataset_meta.image_classes.scene', ['a', 'b'], 'has 2 names, but .* is 3'),
+    ('model.image_heads.scene.num_classes', '3', "has 3 names, but .* is '3'"),
+    ('model.image_heads', ['scene'], 'no dict of heads by name'),
+    ('model.image_heads.scene', 3, 'no dict of heads by name'),
+    ('model.image_heads.scene.type', 'os.system', 'type is'),
+    ('model.image_heads.scene.thresholds', [0.5, 0.5], 'no list of 3 probabilities'),
+    ('model.image_heads.scene.thresholds', [0.5, 0.5, 2], 'no list of 3 probabilities'),
+    ('model.image_heads.scene.thresholds', 'thresholds.json', 'texts in a published file'),
+])
+def test_odd_named_heads(path, value, words):
+    content = json.loads(to_json(NAMED))
+    *steps, last = path.split('.')
+    part = content
+    for step in steps:
+        part = part[step]
+    part[last] = value
+    with pytest.raises(ValueError, match=words):
+        from_json(json.dumps(content))
+
+
+def test_classes_of_heads_are_told_apart():
+    """The boxes' classes are not as many as a named head's: two lists are not mixed up."""
+    cfg = dict(model=NAMED.model, test_pipeline=None, test_dataloader=dict(
+        dataset=dict(pipeline=NAMED.test_pipeline)))
+    with pytest.raises(ValueError, match='there are 3 class names, but the model has 2'):
+        describe(cfg, dict(classes=list('abc')))
+    said = describe(cfg, dict(classes=list('ab'), image_classes=dict(
+        scene=('x', 'y', 'z'), other=('q', ))), named_thresholds=dict(scene=[0.5, 0.5, 1]))
+    assert said.dataset_meta['image_classes'] == dict(scene=['x', 'y', 'z'])
+    assert said.model['image_heads']['scene']['thresholds'] == [0.5, 0.5, 1]
+    assert NAMED.model['image_heads']['scene']['thresholds'] == [0.5, 0.25, 0.125]
+
+
 def test_large_ones():
     content = json.loads(to_json(GOOD))
     content['model']['a'] = [0] * 100_001

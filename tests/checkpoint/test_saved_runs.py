@@ -9,6 +9,8 @@ from pathlib import Path
 import pytest
 import torch
 
+from tresnet_mm.checkpoint.saved_runs import newest_whole
+
 ROOT = Path(__file__).resolve().parents[2]
 pytestmark = pytest.mark.slow
 
@@ -81,3 +83,10 @@ def test_a_process_that_does_not_see_the_file_ends_all(shared, tmp_path):
     for lines in ask(['run', 'run'], [2, 2], tmp_path, [here, there]):
         assert lines[-1].startswith('FileNotFoundError run/epoch_2.pth, from which the run would')
         assert 'for the processes 1: all machines of a run need the same work dir' in lines[-1]
+
+
+def test_a_folder_of_shards_is_taken_where_it_is_named(tmp_path):
+    (tmp_path / 'epoch_2.pth').mkdir()
+    assert newest_whole(tmp_path) is None  # it may be half written
+    (tmp_path / 'last_checkpoint').write_text(str(tmp_path / 'epoch_2.pth'))
+    assert newest_whole(tmp_path) == tmp_path / 'epoch_2.pth'

@@ -68,12 +68,15 @@ def test_roi_heads_for_another_neck(own, problems, repo_root):
     assert all(found[f'model.{key}'].right == '128' for key in keys)
 
 
-@pytest.mark.parametrize(('name', 'key'), [
-    ('multilabel_tresnet_tiny_shapes', 'model.head.in_channels'),
-    ('multitask_fcos_tresnet_tiny_shapes', 'model.image_head.in_channels')])
-def test_an_image_head_reads_the_last_map(own, problems, name, key):
-    found = problems(own(name, {key: 2048}))
-    assert found[key].right == '1024'
+@pytest.mark.parametrize(('name', 'options', 'right', 'what'), [
+    ('multilabel_tresnet_tiny_shapes', {}, '1024', 'backbone'),
+    ('multitask_fcos_tresnet_tiny_shapes', {'model.image_head.features': 'backbone'}, '1024',
+     'backbone'),
+    ('multitask_fcos_tresnet_tiny_shapes', {}, '64', 'the last feature map of the neck has 64')])
+def test_an_image_head_reads_the_last_map(own, problems, name, options, right, what):
+    key = f'model.{"image_" if "multitask" in name else ""}head.in_channels'
+    found = problems(own(name, {key: 2048, **options}))
+    assert found[key].right == right and what in found[key].what
 
 
 def test_a_head_on_the_backbone_itself(own, problems):

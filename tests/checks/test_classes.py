@@ -177,6 +177,8 @@ def test_a_file_that_is_no_coco_file(own, problems, root, text, said):
 
 def test_a_table_of_labels(own, problems, root):
     (root / 'train.csv').write_text('img_path,cat,dog\na.png,1,0\nb.png,0,1\n')
+    for name in 'ab':
+        (root / f'train/{name}.png').touch()
     options = {'train_dataloader.dataset.type': 'CustomMultiLabel',
                'train_dataloader.dataset.ann_file': 'train.csv',
                'train_dataloader.batch_size': 2}

@@ -1,4 +1,5 @@
 """Named image heads are held against class lists, label tables and metrics."""
+import mmdet.datasets
 import pytest
 
 from tresnet_mm.checks import Subject, classes, image_heads
@@ -74,3 +75,18 @@ def test_images_that_do_not_join_are_told(joint, root):
     table(root, 'weather.csv', 'x/0.png,rain', '1.png,sun')
     found = told(cfg)['train_dataloader.dataset.type']
     assert "1 of the 2 images with labels of 'weather' are not in" in found.what
+
+
+@pytest.mark.parametrize('kind', [mmdet.datasets.CocoDataset, 'CityscapesDataset'])
+@pytest.mark.parametrize('name', ['image_labels', 'boxes'])
+def test_a_data_set_of_boxes_alone_is_told_which_one_takes_labels(joint, name, kind):
+    """mmdet's own class; by its name a config gets CheckedCocoDataset."""
+    cfg = joint()
+    cfg.train_dataloader.dataset.type = kind
+    cfg.train_dataloader.dataset.boxes = 'some'
+    if name == 'boxes':
+        cfg.train_dataloader.dataset.pop('image_labels')
+    found = told(cfg)['train_dataloader.dataset.type']
+    named = kind if isinstance(kind, str) else 'CocoDataset'
+    assert found.what == f"mmdet's {named} takes no {name}"
+    assert found.value == named and found.right.startswith('CheckedCocoDataset')

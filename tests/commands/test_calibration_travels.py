@@ -40,6 +40,19 @@ AVERAGED = """\
 _base_ = 'labels.py'
 custom_hooks = [dict(type='EMAHook', momentum=0.5, update_buffers={})]
 """
+NAMED = """
+metainfo = dict(_base_.metainfo, image_classes=dict(scene=('a', 'b'), rare=('a', 'b')))
+train_dataloader.update(dataset=dict(metainfo=metainfo, image_labels=dict(
+    scene='train.csv', rare='train.csv')))
+val_dataloader.update(dataset=dict(metainfo=metainfo, image_labels=dict(scene='val.csv')))
+test_dataloader.update(dataset=dict(metainfo=metainfo, image_labels=dict(scene='val.csv')))
+model.update(image_heads=dict(scene=dict(type='MultiLabelLinearHead', num_classes=2),
+                              rare=dict(type='MultiLabelLinearHead', num_classes=2)))
+train_cfg = dict(max_epochs=1)
+custom_hooks = [dict(type='EMAHook', momentum=0.5)]
+param_scheduler = [dict(type='OneCycleFromLR', total_steps=1, by_epoch=True,
+                        convert_to_iter_based=True)]
+"""
 SMALL_JOINT = """\
 model = dict(detector=dict(
     backbone=dict(arch=dict(width=0.125)), neck=dict(in_channels=[8, 16, 128, 256])))
@@ -211,3 +224,42 @@ def test_the_image_head_of_a_joint_model(trained, tmp_path):
     result = run(str(photo))[0]
     assert {label['label_id'] for label in result['labels']} == set(np.flatnonzero(
         np.array(list(result['scores'].values()), np.float32) > fitted['thresholds']))
+
+
+@pytest.mark.slow
+def test_a_named_head_of_a_joint_model(trained, tmp_path, capsys):
+    """Fitted to the images that have labels of its kind, and dropped where it is trained on."""
+    shapes, random = trained / 'shapes', np.random.default_rng(0)
+    for split in ('train', 'val'):
+        names = [image['file_name'] for image in json.loads(
+            (shapes / f'annotations/instances_{split}.json').read_text())['images']][:20]
+        (shapes / f'{split}.csv').write_text('img_path,labels\n' + ''.join(
+            f'{name},{";".join(x for x in "ab" if random.random() < 0.5)}\n' for name in names))
+    config = tmp_path / 'both.py'
+    config.write_text(CONFIG.format(base='multitask_fcos_tresnet_tiny_shapes') + SMALL_JOINT
+                      + NAMED)
+    with DefaultScope.overwrite_default_scope('mmdet'):
+        model = MODELS.build(read_config(str(config)).model)
+        model.init_weights()
+    spread_weights(model)
+    torch.save(dict(state_dict=model.state_dict()), tmp_path / 'both.pth')
+    main(['calibrate', str(config), str(tmp_path / 'both.pth'), '-o', str(tmp_path / 'c.pth'),
+          '--work-dir', str(tmp_path / 'fit')])
+    said = capsys.readouterr().out
+    assert 'left out: rare has no image_labels of it in val_dataloader' in said
+    assert 'image_head, 31 images:' in said and 'scene, 20 images:' in said
+    fitted = fitted_of(tmp_path / 'c.pth', 'image_heads.scene.calibration.')
+    assert fitted.keys() == {'scale', 'bias', 'thresholds'}
+    saved = {}
+    for name, weights in dict(raw='both.pth', found='c.pth').items():
+        scores_of(tmp_path / name, config, tmp_path / weights)
+        saved[name] = read_scores(tmp_path / f'{name}/scores.scene.npz')
+        assert saved[name].head == 'scene' and len(saved[name].scores) == 20
+    assert not (tmp_path / 'raw/scores.rare.npz').exists()
+    np.testing.assert_allclose(saved['found'].scores, scaled(saved['raw'].scores, fitted),
+                               atol=1e-5)
+    main(['train', str(config), '--work-dir', str(tmp_path / 'on'), '--cfg-options',
+          f'load_from={tmp_path / "c.pth"}'])
+    on = read_file(tmp_path / 'on/epoch_1.pth')
+    for state in (on['state_dict'], on['ema_state_dict']):
+        assert not [name for name in state if 'calibration' in name]

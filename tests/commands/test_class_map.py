@@ -97,6 +97,7 @@ def test_names_of_files():
 
 def test_a_detector_has_no_class_maps(trained, images, tmp_path, monkeypatch):
     monkeypatch.setattr(class_map, 'Inferencer', lambda *args: SimpleNamespace(
-        model=torch.nn.Linear(2, 2), classes=CLASSES))
+        model=torch.nn.Linear(2, 2), classes=CLASSES,
+        source=SimpleNamespace(cfg=Config(dict(model=dict(type='Linear'))))))
     with pytest.raises(SystemExit, match='has a Linear, which has no image-level head'):
         class_map.main([str(images), *map(str, trained), '--out-dir', str(tmp_path / 'out')])

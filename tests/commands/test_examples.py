@@ -41,7 +41,8 @@ SMALLER = {
     'not_finite_epoch_3_iter_1207.pth': f'work_dirs/my_config/{STOPPED}',
     'SOURCE': 'own_data', 'IMAGE_OR_FOLDER': 'image.png', 'FOLDER': 'photos',
     'photo.jpg': 'photos/a.jpg',
-    'val2017': 'photos', 'cat': 'circle', 'dog': 'square', 'clip.mp4': 'clip.avi',
+    'val2017': 'photos', 'train2017': 'photos', 'cat': 'circle', 'dog': 'square',
+    'clip.mp4': 'clip.avi',
     'work_dirs/fcos_tresnet_tiny_shapes': 'work_dirs/a', 'LOG_DIR/vis_data/scalars.json':
     'work_dirs/a/20260101_000000/vis_data/scalars.json', 'coco/bbox_mAP_50': 'coco/bbox_mAP',
     'model.bbox_head.num_classes=3': 'model.bbox_head.num_classes=6',
@@ -68,6 +69,13 @@ NOT_RUN = {
         'an exported file: tests/inference/test_inferencer.py',
     'tresnet-mm convert tresnet://': 'a download',
     'tresnet-mm publish hf://': 'a download',
+    'tresnet-mm calibrate my_joint.py': 'named heads: tests/commands/test_named_heads.py',
+    'tresnet-mm class-map photo.jpg my_joint.py':
+        'named heads: tests/commands/test_named_heads.py',
+    'tresnet-mm thresholds scores.npz thresholds.json --head':
+        'named heads: tests/commands/test_named_heads.py',
+    'tresnet-mm publish epoch_40.pth out/ --thresholds thresholds.json --thresholds':
+        'named heads: tests/commands/test_named_heads.py',
     'tresnet-mm mmdet-tool confusion_matrix': 'draws for long',
     'tresnet-mm mmdet-tool coco_error_analysis': 'draws for long',
     'tresnet-mm swap configs/mine.py': 'the stand-in has no ResNet',
@@ -150,6 +158,7 @@ def files(tmp_path_factory):
     with pytest.MonkeyPatch.context() as patch:
         patch.chdir(folder)
         patch.setenv('SHAPES_ROOT', str(folder / 'shapes'))
+        main(['export', DETECTION, 'detection.pth', '-o', 'fcos.onnx', '--size', '64', '64'])
         main(['publish', 'both.pth', 'published'])
         next(folder.glob('published/*.safetensors')).rename('published.safetensors')
         main(['test', BOTH, 'both.pth', '--out', 'scores.npz', '--out', 'coco.json',

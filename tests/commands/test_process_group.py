@@ -7,6 +7,7 @@ import sys
 
 import pytest
 import torch
+from mmengine.config import Config
 
 from tresnet_mm.commands import launch
 from tresnet_mm.commands.process_group import is_restarted, require_variables
@@ -144,6 +145,19 @@ def test_whether_there_are_other_machines(variables, several, bare):
     for name, value in variables.items():
         bare.setenv(name, value)
     assert launch._has_other_machines() is several
+
+
+@pytest.mark.parametrize('launcher, size, given, hooks', [
+    ('pytorch', '4', [], ['HostWatchHook']), ('pytorch', '2', [], []), ('none', '4', [], []),
+    ('pytorch', '4', [dict(type='HostWatchHook', limit=9)], ['HostWatchHook'])])
+def test_several_machines_are_watched(launcher, size, given, hooks, bare):
+    bare.setenv('WORLD_SIZE', size)
+    bare.setenv('LOCAL_WORLD_SIZE', '2')
+    cfg = Config(dict(launcher=launcher, custom_hooks=given))
+    launch.add_host_watch(cfg)
+    assert [hook.type for hook in cfg.custom_hooks] == hooks
+    assert [hook.get('limit') for hook in given] == [hook.get('limit') for hook in cfg.custom_hooks
+                                                    ][:len(given)]
 
 
 def test_a_restart_is_known_where_the_agent_keeps_the_store(bare):

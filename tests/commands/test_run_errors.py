@@ -3,6 +3,7 @@
 from types import SimpleNamespace
 
 import pytest
+from torch.distributed import DistBackendError
 from torch.utils.data import DataLoader
 
 from tresnet_mm.commands.command_line import is_foreseen
@@ -49,3 +50,24 @@ def test_a_bug_in_a_worker_keeps_its_traceback():
 
     error = ended(Buggy(), 1)
     assert 'Traceback' in str(error) and 'of another library' in str(error)
+
+
+def test_a_lost_connection_names_the_other_one():
+    told = ('[/src/third_party/gloo/gloo/transport/tcp/pair.cc:537] Read error [10.0.0.2]:272: '
+            'Connection reset by peer. This is typically caused by a remote worker hanging.')
+    with pytest.raises(ValueError) as caught, explained(RUNNER):
+        raise RuntimeError(told)
+    assert str(caught.value).startswith(
+        'process 0 has lost another process of the run (Read error [10.0.0.2]:272: Connection '
+        'reset by peer): what ended')
+    assert '--resume' in str(caught.value) and is_foreseen(caught.value)
+
+
+def test_an_error_of_nccl_is_its_first_line():
+    with pytest.raises(ValueError, match=r'\(NCCL error in: x\)'), explained(RUNNER):
+        raise DistBackendError('NCCL error in: x\nncclRemoteError: a process exited')
+
+
+def test_other_errors_pass():
+    with pytest.raises(RuntimeError, match='^of a layer$'), explained(RUNNER):
+        raise RuntimeError('of a layer')

@@ -14,6 +14,7 @@ from mmdet.registry import DATASETS, METRICS, TRANSFORMS
 from tresnet_mm._compat import faster_coco_metric
 from tresnet_mm.datasets import CheckedCocoDataset
 from tresnet_mm.datasets.load_image_checked import LoadImageFromFileChecked
+from tresnet_mm.datasets.pack_det_inputs import FastPackDetInputs
 from tresnet_mm.evaluation import CheckedCocoMetric, CheckedFasterCocoMetric, renumbered_coco
 
 SIDE = 128
@@ -290,6 +291,7 @@ def test_names_of_mmdet_mean_the_checked_classes():
     assert METRICS.get('mmdet.CocoMetric') is CheckedCocoMetric
     assert DATASETS.get('CocoDataset') is CheckedCocoDataset
     assert TRANSFORMS.get('LoadImageFromFile') is LoadImageFromFileChecked
+    assert TRANSFORMS.get('PackDetInputs') is FastPackDetInputs
 
 
 @pytest.mark.parametrize('metric', METRICS_OF_BOTH)

@@ -251,6 +251,26 @@ def test_scores_of_labels_from_boxes():
     assert box_scores(_without_boxes(results[0]), CLASSES).sum() == 0
 
 
+@pytest.mark.parametrize('kind', ['head', 'boxes', 'mean'])
+def test_what_was_fitted_holds_for_the_scores_that_it_was_fitted_to(kind):
+    """`calibrate` is given a model's predictions, whatever they are made of."""
+    model = build(image_head=IMAGE_HEAD, image_heads=None, label_scores=kind).eval()
+    with torch.no_grad():
+        raw = torch.stack([s.pred_scores for s in model.test_step(batch(SHAPE, SHAPE))]).double()
+        state = model.state_dict()
+        fitted = dict(scale=torch.tensor([0.5, 2., 1.5]), bias=torch.tensor([1., -1., 0.]),
+                      thresholds=torch.tensor([0.2, 0.9, 0.5]))
+        state.update({f'image_head.calibration.{name}': x for name, x in fitted.items()})
+        model.load_state_dict(state)
+        results = model.test_step(batch(SHAPE, SHAPE))
+    expected = torch.sigmoid(torch.logit(raw) * fitted['scale'] + fitted['bias']).float()
+    torch.testing.assert_close(torch.stack([s.pred_scores for s in results]), expected)
+    torch.testing.assert_close(torch.stack([s.raw_scores for s in results]), raw.float())
+    for sample, row in zip(results, expected, strict=True):
+        assert sample.pred_labels.tolist() == (
+            row > fitted['thresholds']).nonzero().flatten().tolist()
+
+
 def _without_boxes(sample):
     sample = sample.clone()
     sample.pred_instances = sample.pred_instances[:0]
@@ -261,6 +281,8 @@ def _without_boxes(sample):
     (dict(image_heads=None), 'no image_head and there are no image_heads'),
     (dict(image_heads=dict(pred_instances=WEATHER)), "'pred_instances' cannot be the name"),
     (dict(image_heads={'a b': WEATHER}), "'a b' cannot be the name"),
+    (dict(image_heads=dict(image_head=WEATHER)), "'image_head' cannot be the name"),
+    (dict(image_heads=dict(forward=WEATHER)), "'forward' cannot be the name"),
     (dict(image_loss_weight=dict(wether=1)), r"names \['wether'\], the heads are \['weather', 'sc"),
     (dict(loss_weighting='learnt'), "'fixed' or 'uncertainty', got 'learnt'"),
     (dict(label_scores='boxes'), 'need an image_head'),

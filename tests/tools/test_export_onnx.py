@@ -24,7 +24,7 @@ def write_config(repo_root, coco_tiny, tmp_path, name, monkeypatch):
     cfg.model.backbone.update(arch=ARCH, init_cfg=None, frozen_stages=-1)
     cfg.test_dataloader.update(LOADER)
     pipeline = cfg.test_dataloader.dataset.pipeline
-    (resize,) = [step for step in pipeline if step['type'] in ('Resize', 'PillowResize')]
+    (resize,) = [step for step in pipeline if step['type'] in ('Resize', 'AntialiasResize')]
     detection = 'bbox_head' in cfg.model
     if detection:
         cfg.model.neck.in_channels = [16, 32, 256, 512]

@@ -49,17 +49,21 @@ def test_a_classifier_alone_and_in_a_padded_batch(head):
         np.testing.assert_allclose(total, expected, rtol=1e-4, atol=1e-4)
 
 
-def test_a_joint_model_shows_what_its_image_head_reads():
+@pytest.mark.parametrize('head, cells, whole', [
+    (HEADS[0], (2, 3), np.mean),
+    (dict(type='MultiLabelDenseHead', features='neck', num_classes=3, stacked_convs=1),
+     (8, 12), np.max)], ids=['linear', 'dense'])
+def test_a_joint_model_shows_what_its_image_head_reads(head, cells, whole):
     from tests.models.test_multitask_detector import fcos
     with DefaultScope.overwrite_default_scope('mmdet'):
-        model = MODELS.build(dict(type='MultiTaskDetector', detector=fcos(), image_head=HEADS[0]))
+        model = MODELS.build(dict(type='MultiTaskDetector', detector=fcos(), image_head=head))
         model.init_weights()
         model.eval()
         (maps,) = class_maps(model, batch((64, 96)))
-        inputs = model.data_preprocessor(batch((64, 96)), False)
-    assert maps.cells.shape == (3, 2, 3) and inputs['inputs'].shape[-2:] == (64, 96)
-    np.testing.assert_allclose(
-        maps.cells.mean(axis=(1, 2)), np.log(maps.scores / (1 - maps.scores)), rtol=1e-3, atol=1e-4)
+    assert maps.cells.shape == (3, *cells)
+    np.testing.assert_allclose(whole(maps.cells, axis=(1, 2)),
+                               np.log(maps.scores / (1 - maps.scores)), rtol=1e-3, atol=1e-4)
+    assert maps.explain(0).startswith('logit of a cell')
 
 
 def test_a_model_without_labels_is_named():

@@ -7,23 +7,15 @@ import hashlib
 import http.client
 import os
 import re
-import time
-import urllib.error
 import urllib.request
-from collections.abc import Callable
 from pathlib import Path
-from typing import TypeVar
 from urllib.parse import urlparse
 
 import torch
 from mmengine.dist import barrier, get_rank
-from mmengine.logging import print_log
 
-T = TypeVar('T')
-ATTEMPTS = 3
-#: Seconds without a byte after which an attempt is given up.
-TIMEOUT = 30
-_PAUSE = 1.0
+from ..file_backends import web_file
+
 _CHUNK = 1 << 20
 #: mm's and PyTorch's publishers end a name with the start of the file's SHA-256. Digits alone may
 #: be a date.
@@ -42,7 +34,7 @@ def download(url: str) -> Path:
     wait for it.
 
     Raises:
-        OSError: If it cannot be had in `ATTEMPTS` attempts; the message names the URL.
+        OSError: If it cannot be had in some attempts; the message names the URL.
         ValueError: If the file is not the one whose SHA-256 its name has, or has no name.
     """
     name = Path(urlparse(url).path).name
@@ -53,30 +45,11 @@ def download(url: str) -> Path:
     if local_rank == 0 and not path.exists():
         path.parent.mkdir(parents=True, exist_ok=True)
         try:
-            with_retries(url, lambda: _fetch(url, path))
+            web_file.with_retries(url, lambda: _fetch(url, path))
         except (OSError, http.client.HTTPException) as error:
             raise OSError(f'cannot download the checkpoint {url}: {error}') from error
     barrier()
     return path
-
-
-def with_retries(url: str, fetch: Callable[[], T]) -> T:
-    """Call ``fetch`` up to `ATTEMPTS` times, unless the server says that ``url`` is not there.
-
-    Raises:
-        OSError, http.client.HTTPException: The last attempt's.
-    """
-    attempt = 1
-    while True:
-        try:
-            return fetch()
-        except (OSError, http.client.HTTPException) as error:
-            gone = isinstance(error, urllib.error.HTTPError) and error.code < 500
-            if gone or attempt == ATTEMPTS:
-                raise
-            print_log(f'{url}: {error}; attempt {attempt} of {ATTEMPTS}', 'current')
-            time.sleep(_PAUSE * attempt)
-            attempt += 1
 
 
 def _fetch(url: str, path: Path) -> None:
@@ -85,7 +58,8 @@ def _fetch(url: str, path: Path) -> None:
     digest, done = hashlib.sha256(), 0
     request = urllib.request.Request(url, headers={'User-Agent': 'tresnet_mm'})
     try:
-        with urllib.request.urlopen(request, timeout=TIMEOUT) as answer, part.open('wb') as file:
+        with urllib.request.urlopen(request, timeout=web_file.TIMEOUT) as answer, \
+                part.open('wb') as file:
             length = answer.headers.get('Content-Length')
             while chunk := answer.read(_CHUNK):
                 file.write(chunk)

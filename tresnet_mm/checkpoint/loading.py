@@ -7,6 +7,7 @@ because mmengine loads with ``strict=False`` and would only warn. What they have
 their shapes and their norm layer, they hand in: this package knows no model.
 """
 
+import re
 from collections import OrderedDict
 from collections.abc import Mapping
 from typing import Any
@@ -26,6 +27,12 @@ from .torch_file import MapLocation
 
 #: What `Calibration` adds to a head's own keys, in a checkpoint that was calibrated.
 CALIBRATION = 'head.calibration.'
+_FITTED = re.compile(r'(?:head|(?:^|\.)image_heads\.\w+)\.calibration\.')
+
+
+def is_fitted(key: str) -> bool:
+    """Whether a key of a state dict is of what was fitted to the scores of an image-level head."""
+    return _FITTED.search(key) is not None
 
 
 def load_from_tresnet_mm(filename: str, map_location: MapLocation = None) -> dict[str, Any]:

@@ -1,9 +1,10 @@
 """The ``README.md`` beside a published file, as the Hugging Face hub shows it."""
 
 import json
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from typing import Any
 
+from ..config_tree import named_heads, type_name
 from .published import Published
 
 _TASKS = {'detection': 'object-detection', 'multi-label': 'image-classification',
@@ -37,7 +38,7 @@ def model_card(published: Published, file: str, sha256: str, parameters: int, da
         f'`tresnet-mm publish` of tresnet_mm {published.version or "?"}; optimizer and training '
         'state are left out.',
         *_use(file), *_metrics(published, dataset), *_preprocessing(published),
-        *_classes(published), '## File',
+        *_classes(published), *_image_heads(published), '## File',
         f'`{file}`, SHA-256 `{sha256}`. Its metadata hold all that this page says.']) + '\n'
 
 
@@ -85,8 +86,27 @@ def _preprocessing(published: Published) -> Iterable[str]:
 
 
 def _classes(published: Published) -> Iterable[str]:
-    names, thresholds = published.dataset_meta['classes'], published.thresholds
     yield '## Classes'
+    yield from _names(published.dataset_meta['classes'], published.thresholds)
+
+
+def _image_heads(published: Published) -> Iterable[str]:
+    """The heads of labels that are no classes of boxes, with their classes."""
+    for name, head in named_heads(published.model).items():
+        single = type_name(head.get('type')) == 'SingleLabelHead'
+        yield f'## {_escape(name)}'
+        yield (f'{"One label" if single else "Any number of labels"} an image, by a head of its '
+               f'own (`{type_name(head.get("type"))}`); in results under '
+               f'`image_labels` / `{name}`.')
+        names = published.dataset_meta.get('image_classes', {}).get(
+            name, [str(index) for index in range(head.get('num_classes', 0))])
+        thresholds = head.get('thresholds')
+        yield from _names(names, [thresholds] * len(names) if isinstance(thresholds, (int, float))
+                          else thresholds)
+
+
+def _names(names: Sequence[str], thresholds: Sequence[float] | None) -> Iterable[str]:
+    """Classes, with their thresholds where there are some."""
     if thresholds is None:
         rows = [f'{index}. {_escape(name)}' for index, name in enumerate(names[:_MOST_CLASSES])]
     else:

@@ -42,7 +42,8 @@ class Published:
     test_pipeline: list[dict[str, Any]]
     """Config of the transforms that make the model's input from an image."""
     dataset_meta: dict[str, Any]
-    """``classes``, a list of names, and ``palette``, a list of RGB colours (0 to 255) or None."""
+    """``classes``, a list of names, ``palette``, a list of RGB colours (0 to 255) or None, and
+    ``image_classes``, a list of names for each named image head, where the model has some."""
     thresholds: list[float] | None = None
     """Probability in [0, 1] for each class above which an image has its label."""
     metrics: dict[str, float] = field(default_factory=dict)
@@ -142,17 +143,17 @@ def _check(published: Published) -> None:
         raise ValueError("test_pipeline is no list of dicts with a 'type'")
     check_config(pipeline, 'test_pipeline', PIPELINE_REGISTRIES)
     _check_dataset_meta(published.dataset_meta)
+    _check_image_heads(published)
     _check_numbers(published)
     if not isinstance(published.extra, dict):
         raise ValueError('extra is no dict')
 
 
 def _check_dataset_meta(meta: Any) -> None:
-    if not isinstance(meta, dict) or set(meta) != {'classes', 'palette'}:
+    if not isinstance(meta, dict) or set(meta) - {'image_classes'} != {'classes', 'palette'}:
         raise ValueError('dataset_meta is no dict of classes and palette')
     classes, palette = meta['classes'], meta['palette']
-    if not isinstance(classes, list) or not 0 < len(classes) <= _MAX_CLASSES or not all(
-            isinstance(name, str) and 0 < len(name) <= _MAX_TEXT for name in classes):
+    if not _are_names(classes):
         raise ValueError('dataset_meta.classes is no list of names')
     if palette is not None and (not isinstance(palette, list) or len(palette) < len(classes) or any(
             not isinstance(colour, (list, tuple)) or len(colour) != 3
@@ -161,11 +162,45 @@ def _check_dataset_meta(meta: Any) -> None:
         raise ValueError('dataset_meta.palette is no list of RGB colours, one for each class')
 
 
+def _check_image_heads(published: Published) -> None:
+    """See that the named image heads are some, and what is said of their classes is of them."""
+    heads, classes = published.model.get('image_heads'), published.dataset_meta.get('image_classes')
+    if heads is not None and (not isinstance(heads, dict)
+                              or not all(isinstance(head, dict) for head in heads.values())):
+        raise ValueError('model.image_heads is no dict of heads by name')
+    if 'image_classes' in published.dataset_meta and (
+            not isinstance(classes, dict) or not classes or not set(classes) <= set(heads or ())):
+        raise ValueError('dataset_meta.image_classes is no dict of lists of names, one for each of '
+                         'model.image_heads')
+    for name, head in (heads or {}).items():
+        count = head.get('num_classes')
+        if classes and name in classes:
+            if not _are_names(classes[name]) or len(set(classes[name])) < len(classes[name]):
+                raise ValueError(f'dataset_meta.image_classes.{name} is no list of names, each '
+                                 'once')
+            if len(classes[name]) != count:
+                raise ValueError(f'dataset_meta.image_classes.{name} has {len(classes[name])} '
+                                 f'names, but model.image_heads.{name}.num_classes is {count!r}')
+        if isinstance(head.get('thresholds'), list) and not _are_thresholds(
+                head['thresholds'], count):
+            raise ValueError(f'model.image_heads.{name}.thresholds are no list of {count} '
+                             'probabilities, one for each class')
+
+
+def _are_names(names: Any) -> bool:
+    return isinstance(names, list) and 0 < len(names) <= _MAX_CLASSES and all(
+        isinstance(name, str) and 0 < len(name) <= _MAX_TEXT for name in names)
+
+
+def _are_thresholds(values: Any, count: int) -> bool:
+    return isinstance(values, list) and len(values) == count and all(
+        _is_number(value) and 0 <= value <= 1 for value in values)
+
+
 def _check_numbers(published: Published) -> None:
     thresholds, metrics = published.thresholds, published.metrics
     count = len(published.dataset_meta['classes'])
-    if thresholds is not None and (not isinstance(thresholds, list) or len(thresholds) != count
-                                   or not all(_is_number(t) and 0 <= t <= 1 for t in thresholds)):
+    if thresholds is not None and not _are_thresholds(thresholds, count):
         raise ValueError(f'thresholds are no list of {count} probabilities, one for each class')
     if not isinstance(metrics, dict) or not all(
             isinstance(name, str) and len(name) <= _MAX_TEXT and _is_number(value)

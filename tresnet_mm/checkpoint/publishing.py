@@ -5,13 +5,14 @@ import os
 import re
 from collections.abc import Mapping, Sequence
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 from mmengine.registry import Registry
 from torch import Tensor
 
 from ..archs import ARCHS
-from ..config_tree import dataset_parts, parts, type_name
+from ..config_tree import dataset_parts, image_head, named_heads, parts, type_name
 from .conversion import recorded_norm
 from .formats import TAG
 from .plain_config import DROPPED_KEYS, MODEL_REGISTRIES, PIPELINE_REGISTRIES, registered
@@ -26,15 +27,17 @@ _OWN_SCOPE = ('_scope_', 'tresnet_mm')
 
 def describe(cfg: Mapping[str, Any], dataset_meta: Mapping[str, Any],
              thresholds: Sequence[float] | None = None,
-             metrics: Mapping[str, float] | None = None, version: str = '') -> Published:
+             metrics: Mapping[str, float] | None = None, version: str = '',
+             named_thresholds: Mapping[str, Sequence[float]] = MappingProxyType({})) -> Published:
     """What a published file says of a model.
 
     Args:
         cfg: The whole config, or its ``model``, ``test_dataloader`` and ``default_scope``.
-        dataset_meta: ``classes`` and, where there is one, ``palette``.
+        dataset_meta: ``classes`` and, where there are some, ``palette`` and ``image_classes``.
         thresholds: (num_classes,) probabilities, for labels.
         metrics: What was measured.
         version: Of tresnet_mm.
+        named_thresholds: Those of named image heads, in the order of their own classes.
 
     Raises:
         ValueError: If the config lacks a part, the classes are not as many as the model's, or
@@ -52,19 +55,17 @@ def describe(cfg: Mapping[str, Any], dataset_meta: Mapping[str, Any],
         head['thresholds'] = values
     elif values is not None:
         raise ValueError('there are thresholds for labels, but the model has no image-level head')
+    for name, own in named_thresholds.items():
+        named_heads(model)[name]['thresholds'] = [float(value) for value in own]
+    meta: dict[str, Any] = dict(
+        classes=classes, palette=_palette(dataset_meta.get('palette'), len(classes)))
+    if named := _image_classes(model, dataset_meta.get('image_classes')):
+        meta['image_classes'] = named
     published = Published(
-        _task(model), _arch(model), model, plain(_pipeline(cfg), PIPELINE_REGISTRIES, scope),
-        dict(classes=classes, palette=_palette(dataset_meta.get('palette'), len(classes))), values,
-        {str(name): float(value) for name, value in (metrics or {}).items()}, version)
+        _task(model), _arch(model), model, plain(_pipeline(cfg), PIPELINE_REGISTRIES, scope), meta,
+        values, {str(name): float(value) for name, value in (metrics or {}).items()}, version)
     to_json(published)
     return published
-
-
-def image_head(model: Mapping[str, Any]) -> Any:
-    """The config of a model's image-level head, None if it has none."""
-    if 'detector' in model:
-        return model.get('image_head')
-    return model.get('head')
 
 
 def plain(node: Any, registries: tuple[Registry, ...], scope: str) -> Any:
@@ -168,11 +169,20 @@ def _pipeline(cfg: Mapping[str, Any]) -> Any:
 
 
 def _check_count(model: Mapping[str, Any], classes: Sequence[str]) -> None:
-    counts = {part['num_classes'] for _, part in parts(model)
-              if type(part.get('num_classes')) is int}
+    counts = {part['num_classes'] for key, part in parts(model)
+              if type(part.get('num_classes')) is int
+              and not key.startswith('image_heads.')}  # whose classes are others
     if counts and len(classes) not in counts:
         raise ValueError(f'there are {len(classes)} class names, but the model has '
                          f'{" or ".join(map(str, sorted(counts)))} classes')
+
+
+def _image_classes(model: Mapping[str, Any], given: Any) -> dict[str, list[str]]:
+    """The class names of the model's named heads, as far as the data name them."""
+    if not isinstance(given, Mapping):
+        return {}
+    return {name: [str(text) for text in given[name]] for name in named_heads(model)
+            if isinstance(given.get(name), (list, tuple))}
 
 
 def _palette(palette: Any, count: int) -> list[list[int]] | None:

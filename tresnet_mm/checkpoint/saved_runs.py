@@ -50,6 +50,8 @@ def newest_whole(folder: str | Path) -> Path | None:
     found = [(match, path) for path in folder.glob('*.pth')
              if (match := _NAME.fullmatch(path.name))]
     named = _named(folder)
+    if named is not None and named.is_dir():  # of FSDP's shards or DeepSpeed's; named when written
+        return named
     elsewhere = named is not None and named not in [path for _, path in found]
     if named is not None and elsewhere and _is_whole(named):  # or of another name template
         return named
@@ -70,7 +72,7 @@ def agree_on_checkpoint(folder: str | Path) -> Path | None:
     broadcast_object_list(chosen)
     path = chosen[0]
     missing = [rank for rank, there in enumerate(all_gather_object(
-        path is None or path.is_file())) if not there]
+        path is None or path.exists())) if not there]
     if missing:
         raise FileNotFoundError(
             f'{path}, from which the run would go on, is not there for the processes '
@@ -103,7 +105,7 @@ def _named(folder: Path) -> Path | None:
         name = (folder / 'last_checkpoint').read_text().strip()
     except (OSError, UnicodeDecodeError):
         return None
-    return Path(name) if name and Path(name).is_file() else None
+    return Path(name) if name and Path(name).exists() else None
 
 
 def _is_whole(path: Path) -> bool:

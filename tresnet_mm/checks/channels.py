@@ -106,7 +106,10 @@ def _backbone_readers(prefix: str, owner: Mapping[str, Any], backbone: Mapping[s
 
 
 def _image_heads(subject: Subject) -> Iterator[Problem]:
-    """Image-level heads read the last map of the neck, or of the backbone without one."""
+    """Image-level heads read the last map of the backbone, or of the neck.
+
+    A classifier's reads the neck where there is one, a joint model's by its ``features``.
+    """
     model = subject.model
     found = [('model', model, 'head')] if isinstance(model.get('head'), Mapping) else []
     for key, part in parts(model, 'model'):
@@ -119,15 +122,18 @@ def _image_heads(subject: Subject) -> Iterator[Problem]:
     _, backbone, holder = owner
     for key, part, name in found:
         head = part['image_heads'][name] if key.endswith('image_heads') else part[name]
-        given = head.get('in_channels')
-        neck = holder.get('neck') if name == 'head' else None
-        if not isinstance(given, int) or neck:
+        given, neck = head.get('in_channels'), holder.get('neck')
+        if not isinstance(given, int) or (name == 'head' and neck):
             continue
-        channels = backbone_channels(backbone)
-        if channels and given != channels[-1]:
-            yield Problem(f'the last feature map of the backbone ({_described(backbone)}) has '
-                          f'{channels[-1]} channels', join(key, name, 'in_channels'), given,
-                          str(channels[-1]))
+        if head.get('features') == 'neck':
+            last = neck[-1] if isinstance(neck, (list, tuple)) and neck else neck
+            channels, read = [(last or {}).get('out_channels')], 'neck'
+        else:
+            channels = backbone_channels(backbone) or [None]
+            read = f'backbone ({_described(backbone)})'
+        if isinstance(channels[-1], int) and given != channels[-1]:
+            yield Problem(f'the last feature map of the {read} has {channels[-1]} channels',
+                          join(key, name, 'in_channels'), given, str(channels[-1]))
 
 
 def _numbered(node: Any) -> Iterator[tuple[Any, Mapping[str, Any]]]:

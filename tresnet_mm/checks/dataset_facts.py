@@ -20,7 +20,9 @@ from ..config_tree import dataset_parts, join, other_folder, type_name
 from ..datasets import CocoMultiLabel
 from ..datasets.annotations import count_objects, is_local
 from ..datasets.image_labels import NamedLabels
+from ..datasets.joint_dataset import JointDataset
 from .coco_facts import CocoFacts
+from .file_listing import evenly, listed_files, loads_local_files
 from .problem import Problem
 
 
@@ -41,6 +43,8 @@ class DatasetFacts:
         left_out: Annotations that are left out, by reason.
         coco: The content of its annotation file, if that is COCO's.
         image_labels: By path, the labels of images that have any of their own, by kind.
+        image_files: The image files, of a large data set as many as `MOST_FILES`, evenly chosen;
+            none where they are not files of this machine, or not known.
         problems: What is wrong with it in itself.
     """
 
@@ -56,6 +60,7 @@ class DatasetFacts:
     left_out: Counter[str] = field(default_factory=Counter)
     coco: CocoFacts | None = None
     image_labels: dict[str, NamedLabels] = field(default_factory=dict)
+    image_files: list[str] = field(default_factory=list)
     problems: list[Problem] = field(default_factory=list)
 
     def where(self, *names: str) -> str:
@@ -98,6 +103,9 @@ class DatasetReader:
             facts.problems.append(Problem(
                 'no dataset of this name is registered', facts.where('type'), facts.type,
                 'a name of the registry DATASETS, and its module in custom_imports'))
+            return facts
+        if problem := _joint_problem(cfg, key, kind):
+            facts.problems.append(problem)
             return facts
         facts.ann_file = ann_file(cfg)
         facts.classes = _config_classes(cfg) or _default_classes(kind)
@@ -145,6 +153,7 @@ class DatasetReader:
             keep = _kept_by_filter(facts.cfg, images, with_label)
         facts.ids = keep & set(images)
         facts.size = _subset(len(facts.ids), facts.cfg.get('indices'))
+        facts.image_files = listed_files(facts.cfg, [images[i] for i in images if i in facts.ids])
         if not set(facts.classes) <= set(coco.names):
             return  # told by a check of its own
         if issubclass(kind, CocoMultiLabel):
@@ -212,6 +221,17 @@ def _default_classes(kind: type) -> tuple[str, ...] | None:
     return None if classes is None else tuple(classes)
 
 
+def _joint_problem(cfg: Mapping[str, Any], key: str, kind: type) -> Problem | None:
+    """What is wrong where a data set that knows boxes alone is given labels of whole images."""
+    given = [name for name in ('image_labels', 'boxes', 'extra_labels') if name in cfg]
+    if not given or issubclass(kind, JointDataset) or not issubclass(kind, CocoDataset):
+        return None
+    whose = "mmdet's " if kind.__module__.startswith('mmdet.') else ''
+    return Problem(f'{whose}{kind.__name__} takes no {given[0]}', join(key, 'type'),
+                   type_name(cfg.get('type')),
+                   'CheckedCocoDataset, which reads the same files and takes it')
+
+
 def _classes_problems(cfg: Mapping[str, Any], key: str) -> Iterator[Problem]:
     """What is wrong with ``metainfo`` in itself."""
     metainfo = cfg.get('metainfo') or {}
@@ -251,8 +271,13 @@ def _build(facts: DatasetFacts, kind: type) -> None:
         classes = dataset.metainfo.get('classes')
         facts.classes = facts.classes if classes is None else tuple(classes)
         facts.size = len(dataset)
+        looked_at = set(evenly(range(facts.size))) if loads_local_files(facts.cfg) else ()
+        facts.image_files = []
         for i in range(facts.size):  # one by one: together millions would fill the memory
-            _count(facts, dataset.get_data_info(i))
+            info = dataset.get_data_info(i)
+            _count(facts, info)
+            if i in looked_at and 'img' not in info and isinstance(info.get('img_path'), str):
+                facts.image_files.append(info['img_path'])
     except Exception as error:  # noqa: BLE001 - a dataset of any library, with errors of its own
         kind = '' if isinstance(error, (OSError, ValueError)) else f'{type(error).__name__}: '
         facts.problems.append(Problem(

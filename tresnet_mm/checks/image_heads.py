@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
-from ..config_tree import join, type_name
+from ..config_tree import join, named_heads, type_name
 from .dataset_facts import DatasetFacts
 from .model_facts import model_class
 from .problem import Problem, listed
@@ -16,10 +16,10 @@ _METRIC = {True: 'SingleLabelMetric', False: 'MultiLabelMetric'}
 
 def check_image_heads(subject: Subject) -> Iterator[Problem]:
     """Every named image head has labels to learn from, and a class list of its length."""
-    heads = _image_heads(subject)
+    heads = named_heads(subject.model)
     classes: dict[str, tuple[DatasetFacts, Sequence[str]]] = {}
     for dataset in subject.datasets:
-        for kind, names in _image_classes(dataset).items():
+        for kind, names in image_classes(dataset).items():
             first, known = classes.setdefault(kind, (dataset, names))
             if list(names) != list(known):
                 yield Problem(f'{listed(names)}, and {first.key} has {listed(known)}',
@@ -44,7 +44,7 @@ def check_image_heads(subject: Subject) -> Iterator[Problem]:
 
 def check_single_labels(subject: Subject) -> Iterator[Problem]:
     """Where a named head is a `SingleLabelHead`, its images have one label each."""
-    for name, head in _image_heads(subject).items():
+    for name, head in named_heads(subject.model).items():
         if not _is_single(head):
             continue
         for dataset in subject.datasets:
@@ -60,7 +60,7 @@ def check_single_labels(subject: Subject) -> Iterator[Problem]:
 
 def check_fields(subject: Subject) -> Iterator[Problem]:
     """A metric's field is a named image head, and of the metric's kind."""
-    heads = _image_heads(subject)
+    heads = named_heads(subject.model)
     if not heads:
         return
     for key, metric in subject.metrics(subject.splits[-1]):
@@ -79,11 +79,8 @@ def check_fields(subject: Subject) -> Iterator[Problem]:
                           join(key, 'type'), kind, _METRIC[_is_single(heads[field])])
 
 
-def _image_heads(subject: Subject) -> Mapping[str, Mapping[str, Any]]:
-    return subject.model.get('image_heads') or {}
-
-
-def _image_classes(dataset: DatasetFacts) -> Mapping[str, Sequence[str]]:
+def image_classes(dataset: DatasetFacts) -> Mapping[str, Sequence[str]]:
+    """The class lists of a data set's own labels, by kind."""
     classes = (dataset.cfg.get('metainfo') or {}).get('image_classes')
     return classes if isinstance(classes, Mapping) else {}
 

@@ -22,6 +22,7 @@ COMMANDS = {
     'convert': ('convert', "convert a published checkpoint to this package's keys"),
     'publish': ('publish', 'write weights that say what model they are of, and a model card'),
     'export': ('export_onnx', 'export to ONNX and check the file against PyTorch'),
+    'quantize': ('quantize', 'an exported file in 8 bits, for speed on a CPU'),
     'calibrate': ('calibrate', 'fit scaling and thresholds of the scores, into a checkpoint'),
     'thresholds': ('thresholds', 'choose the threshold of each class on saved scores'),
     'class-priors': ('class_priors', 'how common each class is, from saved scores'),

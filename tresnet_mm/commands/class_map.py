@@ -6,6 +6,7 @@ read them.
 Examples:
     tresnet-mm class-map photo.jpg multilabel_tresnet_l_448 best.pth --classes cat dog
     tresnet-mm class-map FOLDER published.safetensors --out-dir maps
+    tresnet-mm class-map photo.jpg my_joint.py best.pth --head weather
 """
 from __future__ import annotations
 
@@ -20,10 +21,13 @@ from mmcv.image import bgr2rgb, gray2rgb
 from mmengine.config import Config, DictAction
 from mmengine.dataset import pseudo_collate
 
+from ..config_tree import named_heads
 from ..inference import Inferencer, list_images
 from ..visualization import ClassMaps, add_caption, class_maps, draw_heat
+from ..visualization.class_maps import find_image_head
 from . import launch
 from .command_line import command, make_parser
+from .image_heads import HEAD_HELP, only_head
 from .predict import add_model_arguments
 
 #: Pixels, of the image and of the map beside it.
@@ -37,6 +41,7 @@ def parse_args(argv: Sequence[str] | None = None) -> argparse.Namespace:
     add_model_arguments(parser)
     parser.add_argument('--classes', nargs='+', metavar='NAME',
                         help='class names or numbers (default: the three of highest score)')
+    parser.add_argument('--head', metavar='NAME', help=f'{HEAD_HELP} (default: the only one)')
     parser.add_argument('--out-dir', type=Path, default=Path('class_maps'),
                         help='folder of the pictures, IMAGE.CLASS.png (default: %(default)s)')
     parser.add_argument('--cfg-options', nargs='+', action=DictAction, help=launch.CFG_OPTIONS_HELP)
@@ -98,22 +103,26 @@ def main(argv: Sequence[str] | None = None) -> None:
     args = parse_args(argv)
     images = list_images(args.image)
     inferencer = Inferencer(_model(args), args.weights)
-    model, names = inferencer.model, inferencer.classes
-    if not hasattr(getattr(model, 'head', None), 'class_maps'):
+    model, cfg = inferencer.model, inferencer.source.cfg.model
+    head = only_head(cfg, args.head) if args.head is not None or named_heads(cfg) else None
+    if not hasattr(find_image_head(model, head), 'class_maps'):
         raise ValueError(
             f'{args.model} has a {type(model).__name__}, which has no image-level head: class '
             'maps are of MultiLabelClassifier and MultiTaskDetector')
+    names = inferencer.classes if head is None else inferencer.dataset_meta['image_classes'][head]
     wanted = find_classes(args.classes, names) if args.classes else None
     args.out_dir.mkdir(parents=True, exist_ok=True)
     taken: set[str] = set()
     for (image,) in inferencer.preprocess(images, 1, skip_bad=False):
         pixels = bgr2rgb(image.pixels) if image.pixels.ndim == 3 else gray2rgb(image.pixels)
-        (maps,) = class_maps(model, pseudo_collate([image.data]), wanted)
+        (maps,) = class_maps(model, pseudo_collate([image.data]), wanted, head)
         shown = range(len(names)) if wanted is None else wanted
         order = range(len(wanted)) if wanted else np.argsort(-maps.scores, kind='stable')[:3]
         for number in order:
             name = names[shown[number]]
-            file = args.out_dir / free_name(f'{image.source.stem}.{name}', taken)
-            picture = draw(pixels, maps, int(number), name)
+            shown_as = name if head is None else f'{head}: {name}'
+            file = args.out_dir / free_name('.'.join(filter(None, (image.source.stem, head, name))),
+                                            taken)
+            picture = draw(pixels, maps, int(number), shown_as)
             mmcv.imwrite(picture[..., ::-1], str(file))
-            print(f'{file}: {name} {maps.scores[number]:.3f}')
+            print(f'{file}: {shown_as} {maps.scores[number]:.3f}')

@@ -16,6 +16,7 @@ import numpy as np
 
 from ..class_values import save_class_values
 from .command_line import command, errors_in_one_line, make_parser
+from .saved_scores import read_scores
 
 
 def parse_args(argv: Sequence[str] | None = None) -> argparse.Namespace:
@@ -32,9 +33,8 @@ def parse_args(argv: Sequence[str] | None = None) -> argparse.Namespace:
 def main(argv: Sequence[str] | None = None) -> None:
     """Estimate, write, and print the most common classes beside what is known of them."""
     args = parse_args(argv)
-    with errors_in_one_line('class-priors', OSError, ValueError, KeyError):
-        with np.load(args.scores) as data:
-            scores, targets, classes = data['scores'], data['targets'], data['classes'].tolist()
+    with errors_in_one_line('class-priors', OSError, ValueError):
+        scores, targets, classes = read_scores(args.scores)[:3]
         if not len(scores):
             raise ValueError(f'{args.scores} holds no image')
         priors = scores.mean(0, dtype=np.float64)

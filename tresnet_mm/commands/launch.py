@@ -16,6 +16,7 @@ from mmengine.config import Config, DictAction
 from ..checkpoint import HUB_SCHEMES, fetch
 from ..config_files import read_config
 from ..config_tree import dataset_parts, other_folder, parts, type_name
+from ..engine.host_watch_hook import address_towards
 from .process_group import is_restarted, require_variables, start_group
 
 CONFIG_HELP = ('config file, package::path, or the name of a config of this package, such as '
@@ -130,6 +131,14 @@ def add_hook(cfg: Config, hook: dict) -> None:
     cfg.custom_hooks = [*(cfg.get('custom_hooks') or ()), hook]
 
 
+def add_host_watch(cfg: Config) -> None:
+    """Have a run of several machines end when one is lost, unless the config's hook says when."""
+    hooks = cfg.get('custom_hooks') or ()
+    if cfg.launcher != 'none' and _has_other_machines() and not any(
+            type_name(hook.get('type')) == 'HostWatchHook' for hook in hooks):
+        add_hook(cfg, dict(type='HostWatchHook'))
+
+
 def set_summary(cfg: Config, args: argparse.Namespace) -> None:
     """Have `RunSummaryHook` name config and options in its test command as they were typed."""
     options = ['--cfg-options', *args.typed_options] if args.typed_options else []
@@ -200,14 +209,11 @@ def interface_to(address: str) -> str | None:
     Raises:
         OSError: There is no such host, or no way to it.
     """
+    own = address_towards(address)
+    if sys.platform != 'linux':
+        return None
+    import fcntl
     with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as probe:
-        probe.connect((address, 9))
-        own = probe.getsockname()[0]
-        # The machine of rank 0 itself is reached by loopback, and others reach it by its address.
-        own = socket.gethostbyname(address) if own.startswith('127.') else own
-        if sys.platform != 'linux':
-            return None
-        import fcntl
         for _, name in socket.if_nameindex():
             request = struct.pack('256s', name.encode()[:15])
             try:

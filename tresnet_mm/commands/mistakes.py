@@ -1,8 +1,8 @@
 """Pictures and lists of the worst mistakes of a test run, and of labels that may be wrong.
 
-RESULTS is what ``tresnet-mm test --out`` wrote: .npz of a model of image labels, .bbox.json of a
-detector. Every sheet of pictures (.png) has a list beside it (.json); docs/seeing.md says what is
-on each.
+RESULTS is what ``tresnet-mm test --out`` wrote: .npz of a model of image labels, .HEAD.npz of a
+named image head, .bbox.json of a detector. Every sheet of pictures (.png) has a list beside it
+(.json); docs/seeing.md says what is on each.
 
 Examples:
     tresnet-mm test multilabel_tresnet_m_224 best.pth --out scores.npz
@@ -23,7 +23,6 @@ import numpy as np
 from mmengine.config import Config, DictAction
 from mmengine.registry import DATASETS, init_default_scope
 
-from ..checkpoint.publishing import image_head
 from ..config_tree import dataset_parts, parts, type_name
 from ..datasets.annotations import coco_values, parse_json, read_coco, read_text
 from ..datasets.cifar import CIFAR
@@ -39,6 +38,8 @@ from ..visualization.label_mistakes import CROSS_ENTROPY
 from ..visualization.sheet_writer import SheetWriter, read_image
 from . import launch
 from .command_line import command, make_parser
+from .image_heads import heads_of, is_single
+from .saved_scores import SavedScores, read_scores
 
 #: What a prediction has, with its judge and what is right.
 _FIELDS: dict[str, tuple[Callable, str]] = {
@@ -74,35 +75,29 @@ def parse_args(argv: Sequence[str] | None = None) -> argparse.Namespace:
     return args
 
 
-def read_scores(path: Path) -> tuple[np.ndarray, np.ndarray, list[str], list[str]]:
-    """Scores (N, C), targets (N, C), classes and image files of ``test --out x.npz``.
-
-    Raises:
-        ValueError: If it is no such file.
-    """
-    try:
-        with np.load(path) as data:
-            return (data['scores'], data['targets'], data['classes'].tolist(),
-                    data['images'].tolist())
-    except (KeyError, ValueError, OSError, EOFError) as error:
-        raise ValueError(f'{path} is no file of scores that tresnet-mm test --out wrote: {error}'
-                         ) from error
-
-
-def loss_constants(cfg: Config) -> dict[str, Any]:
-    """The constants of the head's asymmetric loss; those of cross entropy where it has another."""
-    for _, part in parts(cfg.get('model')):
+def loss_constants(head: Any) -> dict[str, Any]:
+    """The constants of a head's asymmetric loss; those of cross entropy where it has another."""
+    for _, part in parts(head):
         if type_name(part.get('type')) == 'AsymmetricLoss':
             names = ('gamma_neg', 'gamma_pos', 'clip', 'eps')
             return {name: part[name] for name in names if name in part}
     return dict(CROSS_ENTROPY)
 
 
-def label_sheets(args: argparse.Namespace, cfg: Config, results: Any, writer: SheetWriter) -> None:
-    """All pictures of a model of image labels; ``results`` are those of `read_scores`."""
-    scores, targets, classes, images = results
-    head = image_head(cfg.get('model') or {}) or {}
-    if type_name(head.get('type')) == 'SingleLabelHead':
+def label_sheets(args: argparse.Namespace, cfg: Config, results: SavedScores, writer: SheetWriter
+                 ) -> None:
+    """All pictures of a model of image labels, or of the named image head that was scored.
+
+    Raises:
+        ValueError: If the model has no such head.
+    """
+    scores, targets, classes, images = results[:4]
+    heads = heads_of(cfg.get('model') or {})
+    if results.head is not None and results.head not in heads:
+        raise ValueError(f'{args.results} has scores of the image head {results.head!r}, and the '
+                         f'model of {args.config} has none of this name')
+    head = heads.get(results.head, cfg.get('model') or {})
+    if is_single(head):
         single_label_sheets(args, cfg, results, writer)
         return
     try:
@@ -110,18 +105,18 @@ def label_sheets(args: argparse.Namespace, cfg: Config, results: Any, writer: Sh
     except ValueError:
         wanted = args.thresholds
     thresholds = load_thresholds(wanted, len(classes), classes)
-    loss = CROSS_ENTROPY if args.loss == 'bce' else loss_constants(cfg)
+    loss = CROSS_ENTROPY if args.loss == 'bce' else loss_constants(head)
     write_label_sheets(writer, scores, targets, classes, images, thresholds, loss)
 
 
-def single_label_sheets(args: argparse.Namespace, cfg: Config, results: Any,
+def single_label_sheets(args: argparse.Namespace, cfg: Config, results: SavedScores,
                         writer: SheetWriter) -> None:
     """All pictures of a model of one label an image; ``results`` as for `label_sheets`.
 
     Raises:
         ValueError: If there are thresholds, or an image has not exactly one label.
     """
-    scores, targets, classes, images = results
+    scores, targets, classes, images = results[:4]
     if args.thresholds is not None:
         raise ValueError(f'--thresholds {args.thresholds}: the model of {args.config} gives each '
                          'image its class of highest score, whatever that is')

@@ -7,6 +7,7 @@ schedules and logs stay out. The file's name ends with the start of its SHA-256.
 Examples:
     tresnet-mm publish work_dirs/fcos_tresnet_m/best_coco_bbox_mAP_epoch_12.pth out/
     tresnet-mm publish epoch_40.pth out/ --thresholds thresholds.json --metrics test/20260101.json
+    tresnet-mm publish epoch_40.pth out/ --thresholds thresholds.json --thresholds scene=scene.json
     tresnet-mm publish hf://USER/REPO out/net.safetensors --config multilabel_tresnet_m_224
 """
 from __future__ import annotations
@@ -20,21 +21,28 @@ from copy import deepcopy
 from pathlib import Path
 from typing import Any
 
-from mmengine.registry import DATASETS, MODELS, DefaultScope
+from mmengine.registry import MODELS, DefaultScope
 from torch import Tensor
 
 from .. import __version__
 from ..checkpoint import Published, load_from_tresnet_mm, read_published
 from ..checkpoint.config_text import parse_config
 from ..checkpoint.model_card import model_card
-from ..checkpoint.plain_config import registered
-from ..checkpoint.publishing import describe, image_head, safe_stem, write_published
+from ..checkpoint.publishing import describe, safe_stem, write_published
 from ..checks.weights import compare_weights, weights_of
 from ..config_files import read_config
-from ..config_tree import dataset_parts, type_name
-from ..thresholds import load_thresholds
+from ..config_tree import named_heads, type_name
 from . import launch
 from .command_line import command, errors_in_one_line, make_parser
+from .published_heads import (
+    all_thresholds,
+    dataset_meta_of,
+    datasets_of,
+    mapping_in,
+    of_head,
+    read_option,
+    require_heads,
+)
 
 #: What mmengine logs beside measurements.
 _TIMES = ('time', 'data_time')
@@ -47,10 +55,12 @@ def parse_args(argv: Sequence[str] | None = None) -> argparse.Namespace:
     parser.add_argument('out', help='folder, or file NAME.safetensors, which becomes '
                         'NAME-HASH.safetensors; README.md is written beside it')
     parser.add_argument('--config', help=f"{launch.CONFIG_HELP} (default: the checkpoint's own)")
-    parser.add_argument('--classes', metavar='FILE', help='class names, one a line, where neither '
-                        'checkpoint nor config has them')
-    parser.add_argument('--thresholds', metavar='FILE', help='thresholds of the classes, as '
-                        "tresnet-mm thresholds writes them (default: the config's head's)")
+    parser.add_argument('--classes', metavar='[HEAD=]FILE', action='append', type=of_head,
+                        help='class names, one a line, where neither checkpoint nor config has '
+                        'them; of the image head HEAD, if one is named')
+    parser.add_argument('--thresholds', metavar='[HEAD=]FILE', action='append', type=of_head,
+                        help='thresholds of the classes, as tresnet-mm thresholds writes them '
+                        "(default: the config's head's, or the checkpoint's)")
     parser.add_argument('--metrics', metavar='FILE', help='what was measured: the .json that '
                         'tresnet-mm test writes into its work folder (default: the score of '
                         'a best_*.pth checkpoint)')
@@ -59,7 +69,9 @@ def parse_args(argv: Sequence[str] | None = None) -> argparse.Namespace:
     parser.add_argument('--license', metavar='ID', help='for the card, as the hub names them: '
                         'apache-2.0')
     parser.add_argument('--force', action='store_true', help='overwrite existing files')
-    return parser.parse_args(argv)
+    args = parser.parse_args(argv)
+    args.classes, args.thresholds = dict(args.classes or ()), dict(args.thresholds or ())
+    return args
 
 
 def config_of(args: argparse.Namespace, meta: Mapping[str, Any],
@@ -83,51 +95,6 @@ def config_of(args: argparse.Namespace, meta: Mapping[str, Any],
         raise ValueError(f'{args.checkpoint}: {error}: give --config') from error
 
 
-def dataset_meta_of(args: argparse.Namespace, cfg: Mapping[str, Any],
-                    meta: Mapping[str, Any]) -> Mapping[str, Any]:
-    """Class names and palette: of ``--classes``, the checkpoint, or the config's dataset.
-
-    Raises:
-        FileNotFoundError: If there is no such file.
-        ValueError: If there are no class names.
-    """
-    if args.classes is not None:
-        text = _read_text(args.classes, '--classes')
-        return dict(classes=[line.strip() for line in text.splitlines() if line.strip()])
-    found: list[Any] = [meta.get('dataset_meta')]
-    for dataset in _datasets(cfg):
-        found.append(dataset.get('metainfo'))
-        found += [getattr(kind, 'METAINFO', None) for kind in
-                  registered(type_name(dataset.get('type')), (DATASETS,))]
-    for entry in found:
-        if isinstance(entry, Mapping):
-            entry = {str(name).lower(): value for name, value in entry.items()}
-            if isinstance(entry.get('classes'), (list, tuple)) and entry['classes']:
-                return entry
-    raise ValueError(f'neither {args.checkpoint} nor its config names the classes: give --classes')
-
-
-def thresholds_of(args: argparse.Namespace, cfg: Mapping[str, Any], classes: Sequence[str],
-                  published: Published | None,
-                  checkpoint: Mapping[str, Any]) -> list[float] | None:
-    """The thresholds of ``--thresholds``, the config's head, the weights, or a published file.
-
-    Raises:
-        FileNotFoundError: If there is no such file.
-        ValueError, TypeError: If they do not fit the classes.
-    """
-    given = args.thresholds
-    if given is None:
-        given = (image_head(cfg['model']) or {}).get('thresholds')
-    if given is None:
-        given = next((value.tolist() for name, value in weights_of(checkpoint).items()
-                      if name.endswith('head.calibration.thresholds')), None)
-    if given is None and published is not None:
-        given = published.thresholds
-    return None if given is None else [
-        round(float(value), 7) for value in load_thresholds(given, len(classes), classes)]
-
-
 def metrics_of(args: argparse.Namespace, checkpoint: Mapping[str, Any],
                published: Published | None) -> dict[str, float]:
     """What was measured on these weights: of ``--metrics``, or what a best checkpoint records.
@@ -141,7 +108,7 @@ def metrics_of(args: argparse.Namespace, checkpoint: Mapping[str, Any],
     """
     if args.metrics is not None:
         try:
-            content = json.loads(_read_text(args.metrics, '--metrics'))
+            content = json.loads(read_option(args.metrics, '--metrics'))
         except ValueError as error:
             raise ValueError(f'--metrics {args.metrics} is no JSON: {error}') from error
         found = _numbers(content)
@@ -150,8 +117,8 @@ def metrics_of(args: argparse.Namespace, checkpoint: Mapping[str, Any],
         return found
     if published is not None:
         return published.metrics
-    meta = _part(checkpoint, 'meta')
-    best = _part(meta, 'best')  # of BestWeightsHook
+    meta = mapping_in(checkpoint, 'meta')
+    best = mapping_in(meta, 'best')  # of BestWeightsHook
     if best:
         return _numbers({str(best.get('metric')): best.get('score')})
     return _logged(args.checkpoint, checkpoint)
@@ -159,14 +126,14 @@ def metrics_of(args: argparse.Namespace, checkpoint: Mapping[str, Any],
 
 def _logged(source: str, checkpoint: Mapping[str, Any]) -> dict[str, float]:
     """What mmengine's ``save_best`` logged with this checkpoint; nothing of any other."""
-    hub = _part(checkpoint, 'message_hub')
-    info = _part(hub, 'runtime_info')
+    hub = mapping_in(checkpoint, 'message_hub')
+    info = mapping_in(hub, 'runtime_info')
     names = {Path(str(value)).name for key, value in info.items()
              if str(key).startswith('best_ckpt')}
     if Path(source).name not in names:
         return {}
     logged = {str(name).removeprefix('val/'): history.current() for name, history in
-              _part(hub, 'log_scalars').items()
+              mapping_in(hub, 'log_scalars').items()
               if str(name).startswith('val/') and len(history.data[0])}
     found = _numbers(logged)
     if 'ema_state_dict' not in checkpoint:
@@ -250,15 +217,15 @@ def main(argv: Sequence[str] | None = None) -> None:
         local = '://' not in args.checkpoint
         before = read_published(args.checkpoint) if local and args.config is None else None
         checkpoint = load_from_tresnet_mm(args.checkpoint, 'cpu')
-        meta = _part(checkpoint, 'meta')
+        meta = mapping_in(checkpoint, 'meta')
         cfg = config_of(args, meta, before)
+        require_heads(args, cfg)
         dataset_meta = dataset_meta_of(args, cfg, meta)
-        thresholds = thresholds_of(args, cfg, dataset_meta['classes'], before, checkpoint)
-        published = describe(
-            cfg, dataset_meta, thresholds,
-            metrics_of(args, checkpoint, before), __version__)
+        thresholds, named = all_thresholds(args, cfg, dataset_meta, before, checkpoint)
+        published = describe(cfg, dataset_meta, thresholds,
+                             metrics_of(args, checkpoint, before), __version__, named)
         state_dict = weights_for(published, checkpoint)
-        datasets = [type_name(dataset.get('type')) for dataset in _datasets(cfg)]
+        datasets = [type_name(dataset.get('type')) for dataset in datasets_of(cfg)]
         file = write(
             args.out, safe_stem(args.checkpoint), args.force, published, state_dict,
             parameters=sum(value.numel() for value in state_dict.values()),
@@ -268,12 +235,8 @@ def main(argv: Sequence[str] | None = None) -> None:
     print(f'{file}: {len(state_dict)} tensors{averaged}, {published.task}, '
           f'{len(published.dataset_meta["classes"])} classes, '
           f'{"with" if published.thresholds else "no"} thresholds, '
+          f'{"".join(f"image head {name!r}, " for name in named_heads(published.model))}'
           f'{len(published.metrics)} measurements\n{file.parent / "README.md"}: the card')
-
-
-def _datasets(cfg: Mapping[str, Any]) -> list[Mapping[str, Any]]:
-    return [dataset for loader in ('test_dataloader', 'val_dataloader', 'train_dataloader')
-            for _, dataset in dataset_parts((cfg.get(loader) or {}).get('dataset'), loader)]
 
 
 def _numbers(content: Any) -> dict[str, float]:
@@ -282,17 +245,6 @@ def _numbers(content: Any) -> dict[str, float]:
     return {str(name): float(value) for name, value in items
             if type(value) in (int, float) or getattr(value, 'shape', None) == ()
             if name not in _TIMES and math.isfinite(value)}
-
-
-def _part(content: Mapping[str, Any], name: str) -> Mapping[str, Any]:
-    value = content.get(name)
-    return value if isinstance(value, Mapping) else {}
-
-
-def _read_text(path: str, option: str) -> str:
-    if not Path(path).is_file():
-        raise FileNotFoundError(f'{option} {path} does not exist')
-    return Path(path).read_text(encoding='utf-8')
 
 
 def _refuse(path: Path, force: bool) -> None:

@@ -10,6 +10,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+import torch
+from mmengine.dist import get_rank
 from mmengine.runner import Runner
 
 from ..engine import MemoryHook, explain_dead_worker, is_out_of_memory
@@ -18,6 +20,8 @@ from ..engine import MemoryHook, explain_dead_worker, is_out_of_memory
 _BY_WORKER = re.compile(r'Caught (\w+) in DataLoader worker process \d+\.')
 #: A frame of a traceback: the file, and the statement.
 _FRAME = re.compile(r'^  File "(.+)", line \d+, in .+\n    (.+)$', re.MULTILINE)
+#: How gloo begins, and what it adds to the first sentence.
+_GLOO = re.compile(r'\[\S*gloo/\S+:\d+\] (.+?)(?:\. This is typically|$)', re.MULTILINE)
 _PACKAGE = Path(__file__).resolve().parents[1]
 _NO_ROOM = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EROFS, errno.EACCES)
 
@@ -28,7 +32,8 @@ def explained(runner: Runner) -> Iterator[None]:
 
     Raises:
         ValueError: Instead of the error: no room for a file, a loader's worker that has died or
-            has found fault with the data, or no memory. Other errors pass as they are.
+            has found fault with the data, no memory, or no connection to another process. Other
+            errors pass as they are.
     """
     try:
         yield
@@ -39,7 +44,7 @@ def explained(runner: Runner) -> Iterator[None]:
             signal.signal(signal.SIGCHLD, signal.SIG_DFL)
         said = explain_dead_worker(error, _loaders(runner))
         said = said or _found_by_worker(error)
-        said = said or _no_room(error) or _out_of_memory(runner, error)
+        said = said or _no_room(error) or _out_of_memory(runner, error) or _no_connection(error)
         if said is None:
             raise
         raise ValueError(said) from error
@@ -77,3 +82,13 @@ def _out_of_memory(runner: Runner, error: BaseException) -> str | None:
     if hook is None or not is_out_of_memory(error):
         return None
     return hook.explain(runner, error)
+
+
+def _no_connection(error: BaseException) -> str | None:
+    """That another process is lost, with its address where the network layer tells it."""
+    by_gloo = _GLOO.search(str(error)) if isinstance(error, RuntimeError) else None
+    if by_gloo is None and not isinstance(error, torch.distributed.DistBackendError):
+        return None
+    told = by_gloo[1] if by_gloo else str(error).strip().splitlines()[0]
+    return (f'process {get_rank()} has lost another process of the run ({told}): what ended that '
+            'one stands in its own output. Go on with the same command and --resume')

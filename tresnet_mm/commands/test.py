@@ -24,9 +24,11 @@ from ..checkpoint import CheckpointMismatch
 from ..config_tree import type_name
 from ..deploy import with_onnx_model
 from ..engine import WorkerHook
+from ..evaluation.dump_multilabel_scores import head_file
 from . import launch
 from .check import require_agreement
 from .command_line import command, make_parser
+from .image_heads import heads_of, labelled_kinds
 from .run_errors import explained
 
 COCO_METRICS = ('CocoMetric', 'FasterCocoMetric')
@@ -39,10 +41,8 @@ TTA_MODELS = {
         nms=dict(type='nms', iou_threshold=0.5), max_per_img=100)),
     'PackMultiLabelInputs': dict(type='MultiLabelTTAModel'),
     'PackSingleLabelInputs': dict(type='MultiLabelTTAModel')}
-# suffix of --out -> metric that writes such a file beside the config's own, and its argument
-DUMPERS = {'.pkl': ('DumpDetResults', 'out_file_path'),
-           '.pickle': ('DumpDetResults', 'out_file_path'),
-           '.npz': ('DumpMultiLabelScores', 'out_file')}
+# suffix of --out -> mmdet's metric that writes such a file beside the config's own
+DUMPERS = {'.pkl': 'DumpDetResults', '.pickle': 'DumpDetResults'}
 
 
 def parse_args(argv: Sequence[str] | None = None) -> argparse.Namespace:
@@ -55,7 +55,8 @@ def parse_args(argv: Sequence[str] | None = None) -> argparse.Namespace:
     parser.add_argument('--out', action='append', default=[], metavar='FILE',
                         help='write the predictions, by suffix: .pkl (data samples), .json (the '
                         'COCO result format: NAME.json becomes NAME.bbox.json, NAME.segm.json), '
-                        '.npz (scores and targets of image labels); several are allowed')
+                        '.npz (scores and targets of image labels; of a named image head '
+                        'NAME.HEAD.npz); several are allowed')
     parser.add_argument('--classwise', action='store_true', help='AP of each class (COCO metrics)')
     parser.add_argument('--tta', action='store_true', help='test-time augmentation')
     parser.add_argument('--show', action='store_true', help='show the predictions in a window')
@@ -73,11 +74,31 @@ def set_out(cfg: Config, path: str) -> None:
     if suffix == '.json':
         for metric in coco_metrics(cfg, '--out with .json'):
             metric['outfile_prefix'] = path[:-len('.json')].removesuffix('.bbox')
+    elif suffix == '.npz':
+        cfg.test_evaluator = [*evaluators(cfg), *score_dumpers(cfg, path)]
     elif suffix in DUMPERS:
-        dumper, argument = DUMPERS[suffix]
-        cfg.test_evaluator = [*evaluators(cfg), {'type': dumper, argument: path}]
+        cfg.test_evaluator = [*evaluators(cfg),
+                              dict(type=DUMPERS[suffix], out_file_path=path)]
     else:
-        raise ValueError(f'--out {path}: the suffix should be one of .json, {", ".join(DUMPERS)}')
+        raise ValueError(
+            f'--out {path}: the suffix should be one of .json, .npz, {", ".join(DUMPERS)}')
+
+
+def score_dumpers(cfg: Config, path: str) -> list[dict[str, Any]]:
+    """A metric for each image-level head that the data have labels of, to write its scores.
+
+    Raises:
+        ValueError: If the model has named image heads alone, and the data labels of none of them.
+    """
+    model = cfg.model.get('module', cfg.model)  # of --tta
+    kinds = labelled_kinds(cfg, 'test_dataloader')
+    heads = list(heads_of(model))
+    chosen = [name for name in heads if name is None or name in kinds]
+    if heads and not chosen:
+        raise ValueError(f'--out {path}: test_dataloader has no image_labels of '
+                         f'{", ".join(map(str, heads))}')
+    return [dict(type='DumpMultiLabelScores', out_file=str(head_file(path, name)),
+                 **({} if name is None else dict(field=name))) for name in chosen or [None]]
 
 
 def evaluators(cfg: Config) -> list[dict[str, Any]]:
@@ -164,18 +185,19 @@ def build_config(args: argparse.Namespace, check: bool = False) -> Config:
     written = deepcopy(cfg)  # without the wrapper of --tta
     if not check:
         launch.check_annotation_files(cfg, 'test_dataloader')
-    if args.backend == 'onnxruntime':
-        cfg = with_onnx_model(cfg, args.checkpoint)
     if args.classwise:
         set_classwise(cfg)
     if args.show or args.show_dir:
         set_visualization(cfg, args)
     if args.tta:
         set_tta(cfg)
+    if args.backend == 'onnxruntime':
+        cfg = with_onnx_model(cfg, args.checkpoint)
     for path in args.out:
         set_out(cfg, path)
     if args.backend == 'pytorch':
         launch.add_hook(cfg, dict(type='WholeWeightsHook'))
+    launch.add_host_watch(cfg)
     if check:
         require_agreement('test', written, args.checkpoint)
     return cfg

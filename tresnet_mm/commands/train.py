@@ -15,9 +15,10 @@ from collections.abc import Sequence
 import torch
 from mmengine.config import Config
 from mmengine.registry import RUNNERS
-from mmengine.runner import Runner
+from mmengine.runner import FlexibleRunner, Runner
 
 from ..config_tree import parts, type_name
+from ..engine import HostWatchHook, choose_checkpoint
 from ..engine.finite_hook import ACTIONS
 from ..engine.stop_signal_hook import TrainingStopped
 from . import launch
@@ -153,14 +154,20 @@ def add_safety(cfg: Config, not_finite: str) -> None:
     if cfg.launcher != 'none':
         # Each process has running statistics of its own, and only the first one's are saved.
         launch.add_hook(cfg, dict(type='SyncBuffersHook'))
+        launch.add_host_watch(cfg)
 
 
 def run(runner: Runner) -> None:
     """Train; what ends a run from outside, or makes it go wrong, is said in one line."""
     try:
         with explained(runner):
+            if isinstance(runner, FlexibleRunner):
+                choose_checkpoint(runner)  # it loads before it calls a hook
             runner.train()
     except TrainingStopped as stopped:
+        for hook in runner.hooks:
+            if isinstance(hook, HostWatchHook):
+                hook.leave()
         print(f'train: {stopped}', file=sys.stderr)
         sys.exit(128 + stopped.number)
 

@@ -26,7 +26,7 @@ from rich.progress import track
 from ..inference import Inferencer
 from ..inference.image_sources import ImageSource
 from ..inference.inferencer import Prepared
-from ..inference.results import Decision
+from ..inference.results import Decision, named_lines
 from ..visualization import overlay_text
 from .command_line import command, errors_in_one_line, make_parser
 from .predict import add_model_arguments, add_prediction_options, threshold_of
@@ -140,7 +140,7 @@ def draw_frame(inferencer: Inferencer, frame: Prepared, sample: BaseDataElement,
         boxes.pred_instances = sample.pred_instances
     picture = inferencer.visualize(frame, boxes, decision)
     return overlay_text(picture, [f'{label["score"]:.2f} {label["label"]}'
-                                  for label in result.get('labels', ())])
+                                  for label in result.get('labels', ())] + named_lines(result))
 
 
 @contextmanager

@@ -1,5 +1,6 @@
 """Datasets and transforms of TResNet models."""
 
+from .antialias_resize import AntialiasResize
 from .background_sampler import BackgroundSampler
 from .checked_coco import CheckedCocoDataset
 from .cifar import CIFAR10, CIFAR100
@@ -9,6 +10,14 @@ from .custom_multilabel import CustomMultiLabel
 from .custom_single_label import CustomSingleLabel
 from .cutmix import cutmix_collate
 from .drop_labels import DropLabels
+from .fast_colors import (
+    FastAutoContrast,
+    FastBrightness,
+    FastContrast,
+    FastEqualize,
+    FastSharpness,
+    FastSolarize,
+)
 from .flowers102 import Flowers102
 from .image_dataset import ImageDataset
 from .image_file import check_images
@@ -28,6 +37,7 @@ from .stanford_cars import StanfordCars
 from .voc_multilabel import VOCMultiLabel
 
 __all__ = [
+    'AntialiasResize',
     'BackgroundSampler',
     'CIFAR10',
     'CIFAR100',
@@ -36,6 +46,12 @@ __all__ = [
     'ColorCutout',
     'CustomMultiLabel',
     'CustomSingleLabel',
+    'FastAutoContrast',
+    'FastBrightness',
+    'FastContrast',
+    'FastEqualize',
+    'FastSharpness',
+    'FastSolarize',
     'Flowers102',
     'ImageDataset',
     'ImageFolderSingleLabel',

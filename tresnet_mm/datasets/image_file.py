@@ -9,8 +9,9 @@ What the rules are, whichever decoder a loader uses:
   then its boxes are those of the unturned pixels;
 - a truncated file is refused.
 
-OpenCV and Pillow may differ by a few levels of 255 in a JPEG's colours and in CMYK, since each has
-its own arithmetic; a model is trained and tested with the one its config names.
+OpenCV and Pillow may differ by a few levels of 255 in CMYK, and with older libraries in a JPEG's
+colours, since each has its own arithmetic; a model is trained and tested with the pixels of the one
+its config names. Pillow's pixels of a JPEG are those of `opencv_jpeg` where that is quicker.
 """
 from __future__ import annotations
 
@@ -29,6 +30,7 @@ from mmengine.fileio import get
 from PIL import ExifTags, Image, ImageOps, UnidentifiedImageError
 
 from .annotations import check_regular_file, is_local
+from .opencv_jpeg import decode_as_pillow, is_turned, is_whole_jpeg
 
 #: Pillow's own limit for decompression bombs: what was read before is read still, 0.5 GB at most.
 MAX_PIXELS = 178_956_970
@@ -176,8 +178,7 @@ def _decode(data: bytes, flag: str, backend: str) -> np.ndarray:
         if not whole:  # OpenCV takes as much memory as a damaged length says
             return _decode_by_pillow(data, flag)
     else:
-        whole = data.startswith(b'\xff\xd8') and (
-            data.rfind(b'\xff\xd9') > data.rfind(b'\xff\xda'))  # a JPEG with its end mark
+        whole = is_whole_jpeg(data)
     if not whole:  # older versions of OpenCV fill the rest with grey
         with _pillow(io.BytesIO(data)) as opened:
             opened.load()
@@ -204,7 +205,8 @@ def _decode_by_pillow(data: bytes, flag: str) -> np.ndarray:
     if flag == 'unchanged':
         return mmcv.imfrombytes(data, flag=flag, backend='pillow')
     with _pillow(io.BytesIO(data)) as image:
-        return pillow_pixels(image, flag)
+        pixels = decode_as_pillow(data, image) if flag.startswith('color') else None
+        return pillow_pixels(image, flag) if pixels is None else pixels
 
 
 def pillow_pixels(image: Image.Image, flag: str = 'color') -> np.ndarray:
@@ -220,7 +222,8 @@ def pillow_pixels(image: Image.Image, flag: str = 'color') -> np.ndarray:
     Raises:
         ValueError: Its pixels are no integers, or have more than 16 bits.
     """
-    if not flag.endswith(_UNTURNED):
+    image.load()  # what some formats say of the orientation stands behind the pixels
+    if not flag.endswith(_UNTURNED) and is_turned(image):
         image = ImageOps.exif_transpose(image)
     if image.mode.startswith('I'):  # I;16 and its kin, and I of a 16-bit PNG
         levels = np.asarray(image)
@@ -234,7 +237,8 @@ def pillow_pixels(image: Image.Image, flag: str = 'color') -> np.ndarray:
         image = image.getchannel('L') if image.mode == 'LA' else image
     if flag.startswith('grayscale'):
         return np.asarray(image.convert('L'))
-    return cv2.cvtColor(np.asarray(image.convert('RGB')), cv2.COLOR_RGB2BGR)
+    image = image if image.mode == 'RGB' else image.convert('RGB')  # which would be a copy
+    return cv2.cvtColor(np.asarray(image), cv2.COLOR_RGB2BGR)
 
 
 def check_images(dataset: BaseDataset, number: int = 64) -> tuple[int, list[str]]:

@@ -9,6 +9,7 @@ from mmengine.logging import print_log
 from mmengine.registry import TRANSFORMS
 
 from .image_file import MAX_PIXELS, decode_image, read_image_bytes
+from .worker_memory import keep_memory_in_worker
 
 
 @TRANSFORMS.register_module()
@@ -75,6 +76,7 @@ class LoadImageChecked(LoadImageFromFile):
         return None
 
     def _load(self, path: str, results: dict) -> np.ndarray:
+        keep_memory_in_worker()
         args = self.backend_args or self.file_client_args
         data, size = read_image_bytes(path, args, self.max_pixels)
         width, height = results.get('width'), results.get('height')

@@ -2,12 +2,12 @@
 
 from collections.abc import Sequence
 
-import numpy as np
 import torch
 from mmcv.transforms import BaseTransform
 from mmengine.registry import TRANSFORMS
 from mmengine.structures import BaseDataElement
 
+from .channel_planes import channel_planes
 from .unknown_mask import unknown_mask
 
 
@@ -44,14 +44,12 @@ class PackMultiLabelInputs(BaseTransform):
 
     def transform(self, results: dict) -> dict:
         """Pack ``results``."""
-        img = results['img']
-        img = img[..., None] if img.ndim == 2 else img
         sample = BaseDataElement(
             metainfo={key: results[key] for key in self.meta_keys if key in results}
         )
         if 'gt_labels' in results:
             sample.gt_labels = label_vector(results)
-        inputs = torch.from_numpy(np.ascontiguousarray(img.transpose(2, 0, 1)))
+        inputs = torch.from_numpy(channel_planes(results['img']))
         return dict(inputs=inputs, data_samples=sample)
 
     def __repr__(self) -> str:

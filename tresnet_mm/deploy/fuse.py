@@ -12,6 +12,7 @@ from torch import Tensor, nn
 from torch.nn.modules.batchnorm import _BatchNorm
 
 from ..models.layers import FastConv2d, InPlaceABN
+from ..models.layers.memory_format import shield_mmcv_layers
 from ..models.tresnet import BLOCKS, TResNet
 from .fused_conv import FusedConv2d
 from .fused_layers import FusedBlock
@@ -87,6 +88,7 @@ def fuse(model: nn.Module, inplace: bool = False) -> nn.Module:
         if isinstance(module, TResNet):
             _fuse_tresnet(module, report)
     report.packed = pack_convolutions(model)
+    shield_mmcv_layers(model)  # packed convolutions answer in the format that is fastest
     model.fuse_report = report  # type: ignore[assignment]  # modules take any attribute
     print_log(str(report), logger='current')
     return model

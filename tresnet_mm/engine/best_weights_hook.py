@@ -11,6 +11,7 @@ from mmengine.registry import HOOKS
 from mmengine.runner import Runner, save_checkpoint
 from mmengine.runner.checkpoint import get_state_dict, weights_to_cpu
 from torch import nn
+from torch.distributed.fsdp import FullyShardedDataParallel
 
 from ..whole_file import write_text
 from .plain_and_ema_eval_hook import ema_key, find_ema_hook
@@ -43,6 +44,10 @@ class BestWeightsHook(Hook):
 
     def before_train(self, runner: Runner) -> None:
         """Start anew, or from the record of the run that is resumed."""
+        if isinstance(runner.model, FullyShardedDataParallel):
+            raise ValueError(
+                'BestWeightsHook writes the weights of one process, and FSDPStrategy gives each a '
+                f'shard: set default_hooks.checkpoint.save_best={self.metric!r} in its place')
         self._training = True
         self.best = self._read_record(runner) if runner._resume else None
         if self.best is not None and is_main_process():

@@ -7,7 +7,7 @@ from mmengine.logging import print_log
 from mmengine.registry import HOOKS
 from mmengine.runner import Runner
 
-from ..checkpoint.loading import CALIBRATION
+from ..checkpoint.loading import is_fitted
 
 
 @HOOKS.register_module()
@@ -24,7 +24,7 @@ class DropCalibrationHook(Hook):
     def after_load_checkpoint(self, runner: Runner, checkpoint: dict) -> None:
         """Take it out of the weights, and of the averaged ones of a run that is resumed."""
         found = [(state, key) for part in ('state_dict', 'ema_state_dict')
-                 for state in [checkpoint.get(part, {})] for key in state if CALIBRATION in key]
+                 for state in [checkpoint.get(part, {})] for key in state if is_fitted(key)]
         for state, key in found:
             del state[key]
         if found:

@@ -8,6 +8,7 @@ from torch import nn
 
 from .._compat import COMPILES
 from ..models import TResNet
+from ..models.layers.memory_format import shield_mmcv_layers
 
 
 @RUNNERS.register_module()
@@ -32,6 +33,7 @@ class FastRunner(Runner):
             raise ValueError(f'speed has channels_last and compile, not {", ".join(unknown)}')
         if speed.get('channels_last'):
             model.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+            shield_mmcv_layers(model)
             print_log('weights laid out as channels_last', logger='current')
         options = speed.get('compile')
         if options:

@@ -115,7 +115,8 @@ def optimizer(runner: Runner) -> str:
     rate = ((runner.cfg.get('optim_wrapper') or {}).get('optimizer') or {}).get('lr')
     if rate is None:
         return names
-    scaling, size = runner.auto_scale_lr or {}, _batch_size(runner.train_dataloader)
+    # Of the config, since FlexibleRunner has it under another name.
+    scaling, size = runner.cfg.get('auto_scale_lr') or {}, _batch_size(runner.train_dataloader)
     if not scaling.get('enable') or not size:
         return f'{names}, learning rate {rate:g}'
     factor = get_world_size() * size / scaling['base_batch_size']
@@ -168,7 +169,9 @@ def _data(runner: Runner, max_classes: int) -> list[Fact]:
         text += f', {size * processes} a step'
         text += f' ({size} on each of {processes} processes)' if processes > 1 else ''
     wrapper = runner.optim_wrapper
-    count = 1 if isinstance(wrapper, OptimWrapperDict) else wrapper._accumulative_counts
+    # DeepSpeed counts by itself.
+    count = 1 if isinstance(wrapper, OptimWrapperDict) else getattr(
+        wrapper, '_accumulative_counts', 1)
     if count > 1:
         text += f', weights moved every {count} steps'
     facts = [('train', text)]

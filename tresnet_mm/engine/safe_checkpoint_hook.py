@@ -22,6 +22,23 @@ from ..checkpoint.saved_runs import (
 _OUTDATED = 'outdated_checkpoints'
 
 
+def choose_checkpoint(runner: Runner) -> None:
+    """Have a run that resumes without naming a checkpoint go on from the newest whole one.
+
+    Raises:
+        FileNotFoundError: If a process does not see it.
+    """
+    if runner._resume and runner._load_from is None:
+        path = agree_on_checkpoint(runner.work_dir)
+        if path is None:
+            runner.logger.warning(
+                f'{runner.work_dir} has no checkpoint to go on from: the run starts anew')
+            runner._resume = False
+        else:
+            runner._load_from = str(path)
+            runner.logger.info(f'Going on from {path}')
+
+
 @HOOKS.register_module()
 class SafeCheckpointHook(CheckpointHook):
     """mmengine's ``CheckpointHook``, without the moments at which a killed run is lost.
@@ -39,15 +56,7 @@ class SafeCheckpointHook(CheckpointHook):
 
     def before_run(self, runner: Runner) -> None:
         """Choose what to resume from, before the runner asks ``last_checkpoint``."""
-        if runner._resume and runner._load_from is None:
-            path = agree_on_checkpoint(runner.work_dir)
-            if path is None:
-                runner.logger.warning(
-                    f'{runner.work_dir} has no checkpoint to go on from: the run starts anew')
-                runner._resume = False
-            else:
-                runner._load_from = str(path)
-                runner.logger.info(f'Going on from {path}')
+        choose_checkpoint(runner)
 
     def after_load_checkpoint(self, runner: Runner, checkpoint: dict) -> None:
         """See that a resumed run goes on from one place in all its processes."""

@@ -7,8 +7,10 @@ from mmengine.logging import print_log
 from mmengine.model import is_model_wrapper
 from mmengine.registry import HOOKS
 from mmengine.runner import Runner
+from torch.distributed.fsdp import FullyShardedDataParallel
 
 from ..checkpoint import CheckpointMismatch
+from ..checks.model_facts import build_model
 from ..checks.weights import compare_weights, weights_of
 
 
@@ -36,6 +38,8 @@ class WholeWeightsHook(Hook):
     def after_load_checkpoint(self, runner: Runner, checkpoint: dict) -> None:
         """Load it once for a report, before the runner loads it for good."""
         model = runner.model.module if is_model_wrapper(runner.model) else runner.model
+        if isinstance(runner.model, FullyShardedDataParallel):  # a shard has other shapes
+            model = build_model(runner.cfg.model)
         report = compare_weights(model, weights_of(checkpoint))
         if report.refused or (report.incomplete and self.whole):
             raise CheckpointMismatch(report.incomplete)

@@ -127,7 +127,7 @@ class MultiLabelMetric(BaseMetric):
 
     def compute_metrics(self, results: list) -> dict[str, float]:
         """Compute the measures of all images."""
-        results = labelled(results)
+        results = labelled(results, self.field)
         scores, targets, _ = stack_results(results)
         kept = (targets == 1).any(axis=1) | (not self.skip_unlabelled)
         scores, targets = scores[kept], targets[kept]

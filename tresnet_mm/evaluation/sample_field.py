@@ -36,15 +36,16 @@ def read_field(sample: Mapping[str, Any], field: str | None, target: str,
     return {'img_path': sample.get('img_path'), 'img_id': sample.get('img_id'), **part}
 
 
-def labelled(results: list) -> list:
+def labelled(results: list, field: str | None = None) -> list:
     """The results of labelled images: of the others a metric keeps None, for the count of them.
 
     Raises:
-        ValueError: If there are none.
+        ValueError: If there are none; names the ``field``.
     """
     known = [result for result in results if result is not None]
     if results and not known:
-        raise ValueError(f'none of the {len(results)} images has labels to measure by')
+        raise ValueError(f'none of the {len(results)} images has labels '
+                         f'{"" if field is None else f"of {field!r} "}to measure by')
     return known
 
 

@@ -121,7 +121,7 @@ class SingleLabelMetric(BaseMetric):
 
     def compute_metrics(self, results: list) -> dict[str, float]:
         """Compute the measures of all images."""
-        scores, targets, _ = stack_results(labelled(results))
+        scores, targets, _ = stack_results(labelled(results, self.field))
         classes = class_names(field_classes(self.dataset_meta, self.field), scores.shape[1])
         result = single_label_scores(scores, targets, self.top_k)
         if self.classwise:

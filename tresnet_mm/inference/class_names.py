@@ -8,6 +8,7 @@ from typing import Any
 from mmengine.logging import print_log
 
 from ..checks.model_facts import heads
+from ..config_tree import named_heads
 from ..datasets.annotations import check_classes
 from .model_source import ModelSource
 
@@ -23,7 +24,7 @@ def dataset_meta(source: ModelSource, checkpoint: Mapping[str, Any],
 
     Returns:
         ``classes``, a tuple of names, ``palette``, an RGB colour for each, or 'random', and
-        ``image_classes``, the names of each named image head's, as far as they are known.
+        ``image_classes``, the names of each named image head's. What has no names is numbered.
 
     Raises:
         ValueError: If there is another number of names than the model's heads have classes, or they
@@ -40,25 +41,41 @@ def dataset_meta(source: ModelSource, checkpoint: Mapping[str, Any],
     else:
         if not counts:
             raise ValueError(f'neither {source.weights} nor the config says what the classes are')
-        classes = tuple(map(str, range(max(counts.values()))))
-        print_log('Neither the weights nor the config say what the classes are called: they are '
-                  f'numbered, 0 to {len(classes) - 1}', 'current', 30)
+        classes = _numbered(max(counts.values()), 'the classes')
     for key, count in counts.items():
         if count != len(classes):
             raise ValueError(f'{where} names {len(classes)} classes, but {key} = {count}')
     palettes = (meta.get('palette') for _, meta in found)
     palette = next((p for p in palettes if _fits(p, len(classes))), None)
     # Tuples: mmengine takes a list, which JSON has in their place, for a list of colours.
-    return dict(classes=classes, image_classes=_image_classes(found),
+    return dict(classes=classes, image_classes=_image_classes(found, source.cfg.model),
                 palette='random' if palette is None else [tuple(colour) for colour in palette])
 
 
-def _image_classes(found: Sequence[tuple[str, Mapping[str, Any]]]) -> dict[str, tuple[str, ...]]:
-    for where, meta in found:
-        given = meta.get('image_classes')
-        if isinstance(given, Mapping):
-            return {str(kind): check_classes(names, where) for kind, names in given.items()}
-    return {}
+def _image_classes(found: Sequence[tuple[str, Mapping[str, Any]]], model: Mapping[str, Any]
+                   ) -> dict[str, tuple[str, ...]]:
+    """The class names of each named image head."""
+    result = {}
+    for name, head in named_heads(model).items():
+        count = head['num_classes']
+        given = [(where, meta['image_classes'][name]) for where, meta in found
+                 if isinstance(meta.get('image_classes'), Mapping)
+                 and name in meta['image_classes']]
+        if not given:
+            result[name] = _numbered(count, f'the classes of the image head {name!r}')
+            continue
+        where, names = given[0]
+        result[name] = check_classes(names, f'{where}, image_classes[{name!r}],')
+        if len(result[name]) != count:
+            raise ValueError(f'{where} names {len(result[name])} classes of {name!r}, but '
+                             f'model.image_heads.{name}.num_classes = {count}')
+    return result
+
+
+def _numbered(count: int, what: str) -> tuple[str, ...]:
+    print_log(f'Neither the weights nor the config say what {what} are called: they are numbered, '
+              f'0 to {count - 1}', 'current', 30)
+    return tuple(map(str, range(count)))
 
 
 def _recorded(checkpoint: Mapping[str, Any]) -> Mapping[str, Any]:

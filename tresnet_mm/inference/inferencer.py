@@ -101,16 +101,19 @@ class Inferencer(BaseInferencer):
             batch_size: Images at once.
             score_thr: Give the boxes of a higher score.
             threshold: Probability above which a label is predicted: one, one for each class, or
-                the file of `save_thresholds`; None takes ``self.thresholds``.
+                the file of `save_thresholds`; None takes ``self.thresholds``. Named image heads
+                go by one for all classes too, and else by their own or 0.5.
             top_k: Predict the labels of the ``top_k`` highest scores, whatever the threshold. With
-                a `SingleLabelHead` it is 1 where no ``threshold`` is given either.
+                a `SingleLabelHead` it is 1 where no ``threshold`` is given either; a named one
+                always predicts one label.
             skip_bad: Leave out images that cannot be read, with a warning, instead of stopping.
             no_save_vis: Write no pictures.
 
         Returns:
             For each image, in order, a dict of plain values: ``path`` (None for pixels), ``width``
             and ``height`` of the image as it was read, and what `describe` says: ``boxes`` of a
-            detector, ``labels`` and ``scores`` of a classifier, all three of a joint model.
+            detector, ``labels`` and ``scores`` of a classifier, all three of a joint model, and
+            ``image_labels`` of named image heads.
 
         Raises:
             FileNotFoundError: An image does not exist.
@@ -146,7 +149,8 @@ class Inferencer(BaseInferencer):
             top_k = 1
         thresholds = self.thresholds if threshold is None else load_thresholds(
             threshold, len(self.classes), self.classes)
-        return Decision(score_thr, thresholds, top_k)
+        named = float(threshold) if isinstance(threshold, (int, float)) else None
+        return Decision(score_thr, thresholds, top_k, named)
 
     def _run(self, sources: Sequence[ImageSource], batch_size: int, skip_bad: bool,
              decision: Decision, folder: ResultFolder | None, pictures: bool

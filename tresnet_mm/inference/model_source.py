@@ -72,7 +72,7 @@ def find_model(model: Any, weights: str | os.PathLike | None = None) -> ModelSou
     if weights is None and _is_weights(model):
         model, weights = None, model
     if weights is None:
-        _read(model)  # what is wrong with it comes first
+        read_model(model)  # what is wrong with it comes first
         raise ValueError(f'{_shown(model)} is a config, and its model has no weights yet: give '
                          'them too, or a published file in its place')
     weights = os.fspath(weights)
@@ -80,7 +80,7 @@ def find_model(model: Any, weights: str | os.PathLike | None = None) -> ModelSou
     published = None if path is None or path.suffix == '.onnx' else read_published(path)
     if model is None and published is None:
         published = _published_of_run(weights, path)
-    cfg = _config_of(published) if model is None and published is not None else _read(model)
+    cfg = _config_of(published) if model is None and published is not None else read_model(model)
     return ModelSource(cfg, weights, str(path or weights), published, _dataset_meta(cfg))
 
 
@@ -130,7 +130,15 @@ def _published_of_run(weights: str, path: Path | None) -> Published:
     return published
 
 
-def _read(model: Any) -> Config:
+def read_model(model: Any) -> Config:
+    """The config of a model, with what its test data are prepared by as ``test_pipeline``.
+
+    Args:
+        model: As `find_model`, but for weights.
+
+    Raises:
+        FileNotFoundError, TypeError, ValueError: As `find_model`.
+    """
     if isinstance(model, (str, os.PathLike)):
         cfg = read_config(os.fspath(model))
     elif isinstance(model, Config):
@@ -148,7 +156,7 @@ def _read(model: Any) -> Config:
 
 def _config_of(published: Published) -> Config:
     return Config(dict(default_scope='mmdet', model=deepcopy(published.model),
-                       test_pipeline=_without_truth(deepcopy(published.test_pipeline))))
+                       test_pipeline=_from_files(deepcopy(published.test_pipeline))))
 
 
 def _test_data(cfg: Config) -> Mapping[str, Any]:
@@ -165,11 +173,18 @@ def _test_pipeline(cfg: Config, name: str) -> list[Any]:
     if not steps:
         raise ValueError(f'{name} has no pipeline for testing, in test_dataloader.dataset or as '
                          'test_pipeline')
-    return _without_truth(steps)
+    return _from_files(steps)
 
 
-def _without_truth(steps: Iterable[Any]) -> list[Any]:
-    return [step for step in steps if not type_name(step['type']).endswith('Annotations')]
+def _from_files(steps: Iterable[Any]) -> list[Any]:
+    """A test pipeline without what reads the truth, and with a loader.
+
+    That of a data set which holds its pixels, as CIFAR's, has none.
+    """
+    kept = [step for step in steps if not type_name(step['type']).endswith('Annotations')]
+    if kept and not type_name(kept[0]['type']).startswith('Load'):
+        kept.insert(0, dict(type='LoadImageChecked'))
+    return kept
 
 
 def _dataset_meta(cfg: Config) -> Mapping[str, Any]:

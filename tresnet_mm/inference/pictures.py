@@ -12,6 +12,7 @@ from mmengine.structures import BaseDataElement
 from mmengine.visualization import Visualizer
 
 from ..config_tree import type_name
+from ..visualization.named_labels import named_fields
 from .results import Decision
 
 
@@ -54,5 +55,9 @@ def draw(visualizer: Visualizer, pixels: np.ndarray, sample: BaseDataElement,
         shown.pred_instances = instances
     if 'pred_scores' in shown:
         shown.pred_labels = torch.from_numpy(decision.labels(shown.pred_scores.numpy()))
+    for name, field in named_fields(sample).items():
+        if 'pred_scores' in field:
+            shown.set_field(field.clone(), name)  # that of the sample stays as it is
+            shown.get(name).pred_labels = torch.from_numpy(decision.named_labels(field))
     visualizer.add_datasample('prediction', picture, shown, draw_gt=False, pred_score_thr=-1)
     return visualizer.get_image()

@@ -25,11 +25,13 @@ class Decision:
             score is higher.
         top_k: Predict as many labels, those of highest score, whatever the thresholds; None goes by
             the thresholds.
+        named_threshold: The one threshold of named image heads; None takes their own.
     """
 
     score_thr: float
     thresholds: np.ndarray
     top_k: int | None = None
+    named_threshold: float | None = None
 
     def labels(self, scores: np.ndarray) -> np.ndarray:
         """The predicted labels' indices, the highest score first, from scores (num_classes,)."""
@@ -37,6 +39,24 @@ class Decision:
         if self.top_k is not None:
             return ranked[:self.top_k]
         return ranked[scores[ranked] > self.thresholds[ranked]]
+
+    def named_labels(self, field: BaseDataElement) -> np.ndarray:
+        """The predicted labels' indices of a named image head, the highest score first.
+
+        Args:
+            field: The sample's field of that name, on the CPU. Of a head of one label an image
+                there is always that one.
+        """
+        if 'pred_label' in field:
+            return field.pred_label.numpy()
+        scores = field.pred_scores.numpy()
+        ranked = np.argsort(-scores, kind='stable')
+        if self.top_k is not None:
+            return ranked[:self.top_k]
+        if self.named_threshold is None and 'pred_labels' in field:
+            return ranked[np.isin(ranked, field.pred_labels.numpy())]
+        threshold = DEFAULT_THRESHOLD if self.named_threshold is None else self.named_threshold
+        return ranked[scores[ranked] > threshold]
 
     def instances(self, instances: InstanceData) -> InstanceData:
         """The boxes that are kept, the highest score first."""
@@ -76,8 +96,8 @@ def describe(sample: BaseDataElement, classes: Sequence[str], decision: Decision
         result['labels'] = [_labelled(classes, index, scores[index])
                             for index in decision.labels(scores)]
         result['scores'] = dict(zip(classes, scores.tolist(), strict=True))
-    named = {name: _named(sample.get(name), names) for name, names in image_classes.items()
-             if name in sample}
+    named = {name: _named(sample.get(name), names, decision)
+             for name, names in image_classes.items() if name in sample}
     if named:
         result['image_labels'] = named
     if not result:
@@ -86,18 +106,17 @@ def describe(sample: BaseDataElement, classes: Sequence[str], decision: Decision
     return result
 
 
-def _named(field: BaseDataElement, classes: Sequence[str]) -> dict[str, Any]:
-    """What a named image head says, by thresholds of its own."""
+def named_lines(result: Mapping[str, Any]) -> list[str]:
+    """The labels of named image heads in a result of `describe`, as lines: name: label score."""
+    return [f'{name}: {label["label"]} {label["score"]:.2f}'
+            for name, found in result.get('image_labels', {}).items() for label in found['labels']]
+
+
+def _named(field: BaseDataElement, classes: Sequence[str], decision: Decision) -> dict[str, Any]:
     scores = field.pred_scores.numpy().astype(np.float32)
     _require_numbers(scores)
-    if 'pred_label' in field:
-        chosen = field.pred_label.numpy()
-    elif 'pred_labels' in field:
-        chosen = field.pred_labels.numpy()
-    else:
-        chosen = np.flatnonzero(scores > DEFAULT_THRESHOLD)
-    ranked = chosen[np.argsort(-scores[chosen], kind='stable')]
-    return dict(labels=[_labelled(classes, int(index), scores[index]) for index in ranked],
+    return dict(labels=[_labelled(classes, int(index), scores[index])
+                        for index in decision.named_labels(field)],
                 scores=dict(zip(classes, scores.tolist(), strict=True)))
 
 

@@ -2,7 +2,7 @@
 
 from ..archs import ARCHS
 from . import losses
-from .heads import MLDecoderHead, MultiLabelLinearHead, SingleLabelHead
+from .heads import MLDecoderHead, MultiLabelDenseHead, MultiLabelLinearHead, SingleLabelHead
 from .icnet_tresnet import ICNetTResNet
 from .multilabel_classifier import MultiLabelClassifier
 from .multilabel_tta import MultiLabelTTAModel
@@ -15,6 +15,7 @@ __all__ = [
     'ICNetTResNet',
     'MLDecoderHead',
     'MultiLabelClassifier',
+    'MultiLabelDenseHead',
     'MultiLabelLinearHead',
     'MultiLabelTTAModel',
     'MultiTaskDetector',

@@ -45,7 +45,7 @@ class MultiLabelClassifier(BaseModel):
         super().__init__(data_preprocessor, init_cfg)
         self.backbone = MODELS.build(backbone)
         self.neck = None if neck is None else MODELS.build(neck)
-        self.head = build_image_head(head, self.backbone if neck is None else None)
+        self.head = build_image_head(head, self if neck is None else None)
 
     def extract_feat(self, inputs: Tensor) -> Sequence[Tensor]:
         """Return the feature maps of images (N, 3, H, W) that the head reads."""

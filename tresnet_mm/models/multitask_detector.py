@@ -20,7 +20,7 @@ from .image_labels import box_scores, has_boxes, labels_from_boxes
 from .layers import norm_form
 from .losses.uncertainty_weighting import UncertaintyWeighting
 from .multilabel_classifier import MODES
-from .shared_backbone import answering, watched
+from .shared_features import Features, SharedFeatures
 
 #: The task of `MultiTaskDetector`'s ``image_head`` among those of the named ones.
 IMAGE_HEAD = 'image_head'
@@ -31,9 +31,10 @@ LABEL_SCORES = ('head', 'boxes', 'mean')
 class MultiTaskDetector(BaseModel):
     """Detect boxes and label whole images with one pass of the backbone.
 
-    The detector is built and run as it is; the features its backbone returns on the way also feed
-    the image-level heads. This needs nothing of the detector but an attribute ``backbone`` that it
-    calls, so single-stage, two-stage and DETR-like detectors all fit.
+    The detector is built and run as it is; the features that its backbone or its neck returns on
+    the way also feed the image-level heads, by the ``features`` of each. This needs nothing of the
+    detector but an attribute ``backbone`` (``neck``) that it calls, so single-stage, two-stage and
+    DETR-like detectors all fit.
 
     Labels come from the boxes' classes (``image_head``), or are annotated apart with class lists of
     their own (``image_heads``), or both. Where data are annotated in part, an image gives the
@@ -48,9 +49,8 @@ class MultiTaskDetector(BaseModel):
     Args:
         detector: Config of any mmdet detector; its ``data_preprocessor`` serves all tasks.
         image_head: Config of a `MultiLabelHead` with as many classes as the detector, whose labels
-            are the classes of the boxes; reads the last feature map of the backbone.
-            ``in_channels`` may be left out for a backbone that has ``out_channels``;
-            ``thresholds`` may be the file of `save_thresholds`.
+            are the classes of the boxes. ``in_channels`` may be left out where the part that it
+            reads has ``out_channels``; ``thresholds`` may be the file of `save_thresholds`.
         image_heads: Configs of heads by name, for labels of their own: the field of that name in a
             sample holds ``gt_labels`` or, for a `SingleLabelHead`, ``gt_label``.
         detector_loss_weight: Factor on every loss of the detector.
@@ -58,8 +58,9 @@ class MultiTaskDetector(BaseModel):
             (``'image_head'`` names the one of the boxes' classes; 1 where a name is missing).
         loss_weighting: 'fixed', or 'uncertainty': each task's losses are also divided by a variance
             that is learnt (`UncertaintyWeighting`, arXiv 1705.07115).
-        label_scores: What a label's score is: that of the ``image_head``, the best score of its
-            class's boxes, or the mean of both.
+        label_scores: What a label's score is: that of the ``image_head`` ('head'), the best score
+            of its class's boxes ('boxes'), or the mean of both ('mean'). What was calibrated is
+            the one that was chosen.
         train_detector: If False, the detector with its backbone is frozen (norm statistics too)
             and only the image heads learn.
         train_image_head: If False, the image heads are frozen and give no loss.
@@ -67,8 +68,8 @@ class MultiTaskDetector(BaseModel):
 
     Raises:
         ValueError: If there is no image head, nothing is to be trained, the detector has no
-            ``backbone``, the image head differs from it in the number of classes, or an argument is
-            none of its values.
+            ``backbone`` or no part that a head reads, the image head differs from it in the number
+            of classes, or an argument is none of its values.
     """
 
     def __init__(self, detector: dict, image_head: dict | None = None,
@@ -94,8 +95,9 @@ class MultiTaskDetector(BaseModel):
             raise ValueError(f'{type(built).__name__} has no backbone to share')
         super().__init__(built.data_preprocessor, init_cfg)
         self.detector = built
-        self.image_head = build_image_head(image_head, built.backbone) if image_head else None
-        self.image_heads = ImageHeads(image_heads or {}, built.backbone)
+        self.image_head = build_image_head(image_head, built) if image_head else None
+        self.image_heads = ImageHeads(image_heads or {}, built)
+        self.shared = SharedFeatures({head.features for head in self._heads})
         self.detector_loss_weight = detector_loss_weight
         self.image_loss_weight = _by_name(image_loss_weight, self._image_tasks)
         self.loss_weights = UncertaintyWeighting(
@@ -125,7 +127,7 @@ class MultiTaskDetector(BaseModel):
         return self.image_head
 
     @property
-    def _heads(self) -> list[nn.Module]:
+    def _heads(self) -> list[Any]:
         own = [] if self.image_head is None else [self.image_head]
         return [*own, *self.image_heads.values()]
 
@@ -160,16 +162,20 @@ class MultiTaskDetector(BaseModel):
         if mode not in MODES:
             raise ValueError(f'mode must be one of {MODES}, got {mode!r}')
         if mode == 'tensor':
-            with watched(self.detector.backbone) as features:
+            with self.shared.watched(self.detector) as feats:
                 output = self.detector(inputs, data_samples, mode='tensor')
-            logits: Any = self.image_heads.logits(features[0], data_samples, inputs)
+            logits: Any = self.image_heads.logits(feats, data_samples, inputs)
             if self.image_head is not None:
-                own = self.image_head.logits(features[0], data_samples, inputs)
+                own = self.image_head.logits(feats[self.image_head.features], data_samples, inputs)
                 logits = {IMAGE_HEAD: own, **logits} if logits else own
             return output, logits
         if data_samples is None:
             raise ValueError(f'mode={mode!r} needs data_samples')
         return (self.loss if mode == 'loss' else self.predict)(inputs, data_samples)
+
+    def image_features(self, inputs: Tensor) -> Features:
+        """What the image heads read of a batch (N, 3, H, W), by the part of the detector."""
+        return self.shared.computed(self.detector, inputs)
 
     def loss(self, inputs: Tensor, data_samples: Sequence[BaseDataElement]) -> dict:
         """Return the detector's losses under their own names, ``loss_mlc``, ``NAME.loss_...``.
@@ -186,7 +192,7 @@ class MultiTaskDetector(BaseModel):
             losses.update(self._weighted(of_boxes, 'detector', self.detector_loss_weight))
         else:
             with torch.no_grad():
-                feats = self.detector.backbone(inputs)
+                feats = self.image_features(inputs)
         if self.train_image_head:
             for task in self._image_tasks:
                 of_labels = self._image_loss(task, feats, inputs, data_samples)
@@ -206,44 +212,43 @@ class MultiTaskDetector(BaseModel):
             data_samples: One per image.
             **kwargs: Those of the detector's ``predict``, such as ``rescale``.
         """
-        with watched(self.detector.backbone) as features:
+        with self.shared.watched(self.detector) as feats:
             results = self.detector.predict(inputs, data_samples, **kwargs)
-        self.image_heads.predict(features[0], results, inputs)
+        self.image_heads.predict(feats, results, inputs)
         if self.image_head is not None:
             labels_from_boxes(results, self.image_head.num_classes)
-            self.image_head.predict(features[0], results, inputs)
+            self.image_head.predict(feats[self.image_head.features], results, inputs)
             self._add_box_scores(results)
         return results
 
     def _detector_loss(self, inputs: Tensor, data_samples: Sequence[BaseDataElement]
-                       ) -> tuple[Any, dict]:
+                       ) -> tuple[Features, dict]:
         """The features of all images, and the detector's losses of those with annotated boxes."""
         boxed = [i for i, sample in enumerate(data_samples) if has_boxes(sample)]
         if len(boxed) == len(data_samples):
-            with watched(self.detector.backbone) as features:
+            with self.shared.watched(self.detector) as seen:
                 losses = self.detector(inputs, data_samples, mode='loss')
-            return features[0], losses
-        feats = self.detector.backbone(inputs)
+            return seen, losses
+        feats = self.image_features(inputs)
         if not boxed and get_world_size() == 1:
             return feats, {}
         # Other processes wait for this one in the detector's loss: it takes part with weight 0.
         chosen = boxed or [0]
-        given = feats[chosen] if isinstance(feats, Tensor) else tuple(f[chosen] for f in feats)
-        with answering(self.detector.backbone, given):
+        with self.shared.answering(self.detector, feats, chosen):
             losses = self.detector(inputs[chosen], [data_samples[i] for i in chosen], mode='loss')
         return feats, losses if boxed else _scale_losses(losses, 0.0)
 
-    def _image_loss(self, task: str, feats: Any, inputs: Tensor,
+    def _image_loss(self, task: str, feats: Features, inputs: Tensor,
                     data_samples: Sequence[BaseDataElement]) -> dict:
         if task != IMAGE_HEAD:
-            losses = self.image_heads.loss(task, feats, data_samples, inputs)
             head: Any = self.image_heads[task]
+            losses = self.image_heads.loss(task, feats, data_samples, inputs)
         else:
             head = self.image_head
             labels_from_boxes(data_samples, head.num_classes)
-            losses = labelled_loss(head, feats, data_samples, inputs)
+            losses = labelled_loss(head, feats[head.features], data_samples, inputs)
         if not losses and get_world_size() > 1:  # so that every process has all gradients
-            losses = {f'{task}.loss_absent': head.logits(feats).sum() * 0}
+            losses = {f'{task}.loss_absent': head.logits(feats[head.features]).sum() * 0}
         return losses
 
     def _weighted(self, losses: dict, task: str, weight: float) -> dict:
@@ -258,10 +263,20 @@ class MultiTaskDetector(BaseModel):
         if self.label_scores == 'head':
             return
         head: Any = self.image_head
-        scores = torch.stack([box_scores(sample, head.num_classes) for sample in results])
+        boxes = torch.stack([box_scores(sample, head.num_classes) for sample in results])
+        raw = [sample.get('raw_scores', sample.pred_scores) for sample in results]
+        head.set_raw_scores(results, self.combined_scores(torch.stack(raw), boxes))
+
+    def combined_scores(self, head: Tensor, boxes: Tensor) -> Tensor:
+        """What ``label_scores`` makes of two probabilities of a label, before any calibration.
+
+        Args:
+            head: (N, num_classes), those of the ``image_head``, not calibrated.
+            boxes: (N, num_classes), the best scores of each class's boxes.
+        """
         if self.label_scores == 'mean':
-            scores = (scores + torch.stack([sample.pred_scores for sample in results])) / 2
-        head.set_scores(results, scores)
+            return (head + boxes) / 2
+        return boxes if self.label_scores == 'boxes' else head
 
     def _load_from_state_dict(self, state_dict: dict, prefix: str, local_metadata: dict,
                               *args: Any) -> None:

@@ -22,7 +22,8 @@ class ClassMaps:
             that only see padding left out.
         scores: float (K,), probabilities of the classes.
         kind: 'logit', the logit that the head would give if all cells were like this one, whose
-            mean is the logit of the image; or 'attention', shares that sum to 1.
+            mean is the logit of the image; 'best', the logit of the cell, of which the highest is
+            the image's; or 'attention', shares that sum to 1.
         extent: Height and width that the image takes of the cells, in cells; the last ones may be
             partly padding.
     """
@@ -50,16 +51,16 @@ class ClassMaps:
     def explain(self, number: int) -> str:
         """What the colours of `draw_heat` mean on one of the maps, in a line."""
         cells = self.cells[number]
-        if self.kind == 'logit':
+        if self.kind != 'attention':
             low, high = (round(float(v), 1) + 0.0 for v in (cells.min(), cells.max()))  # no -0.0
             return f'logit of a cell: {low:+.1f} to {high:+.1f}; red for the class, blue against it'
         return f'attention: up to {cells.max() * cells.size:.1f} times its mean'
 
 
 @torch.no_grad()
-def class_maps(model: BaseModel, data: dict[str, Any],
-               classes: Sequence[int] | None = None) -> list[ClassMaps]:
-    """Compute class-activation maps (linear head) or attention maps (ML-Decoder).
+def class_maps(model: BaseModel, data: dict[str, Any], classes: Sequence[int] | None = None,
+               head: str | None = None) -> list[ClassMaps]:
+    """Compute class-activation maps (linear, dense head) or attention maps (ML-Decoder).
 
     The image passes the model once, in evaluation mode; no hook is left on it.
 
@@ -67,34 +68,42 @@ def class_maps(model: BaseModel, data: dict[str, Any],
         model: A `MultiLabelClassifier` or `MultiTaskDetector`.
         data: A batch as its ``test_step`` takes it: lists ``inputs`` and ``data_samples``.
         classes: Class indices, K of them; None for all.
+        head: Name of one of the model's ``image_heads``; None for the head without a name.
 
     Returns:
         The maps of each image.
 
     Raises:
-        TypeError: If the model has no image-level head.
+        TypeError: If the model has no such image-level head.
         IndexError: If there is no class of an index.
         NotImplementedError: If the head has no such maps.
     """
-    head: Any = getattr(model, 'head', None)
-    if not hasattr(head, 'class_maps'):
-        raise TypeError(f'{type(model).__name__} has no image-level head, so no class maps')
-    wanted = list(range(head.num_classes)) if classes is None else list(classes)
+    own: Any = find_image_head(model, head)
+    if not hasattr(own, 'class_maps'):
+        which = '' if head is None else f' {head!r}'
+        raise TypeError(f'{type(model).__name__} has no image-level head{which}, so no class maps')
+    wanted = list(range(own.num_classes)) if classes is None else list(classes)
     training = model.training
     model.eval()
     try:
         batch = model.data_preprocessor(data, False)
         inputs, samples = batch['inputs'], batch['data_samples']
-        # A detector's own features are those behind its neck; its image head reads the backbone.
-        features = (model.extract_feat if isinstance(model, MultiLabelClassifier)
-                    else model.backbone)(inputs)
-        maps, valid = head.class_maps(features, wanted, samples, inputs)
-        scores = head.probabilities(head.logits(features, samples, inputs).float())[:, wanted]
+        features = (model.extract_feat(inputs) if isinstance(model, MultiLabelClassifier)
+                    else model.image_features(inputs)[own.features])
+        maps, valid = own.class_maps(features, wanted, samples, inputs)
+        scores = own.probabilities(own.logits(features, samples, inputs).float())[:, wanted]
     finally:
         model.train(training)
     sizes = [sample.metainfo.get('img_shape', inputs.shape[-2:]) for sample in samples]
-    return [_of_one(maps[i], scores[i], None if valid is None else valid[i], head.map_kind,
+    return [_of_one(maps[i], scores[i], None if valid is None else valid[i], own.map_kind,
                     tuple(inputs.shape[-2:]), tuple(size[:2])) for i, size in enumerate(sizes)]
+
+
+def find_image_head(model: BaseModel, name: str | None = None) -> Any:
+    """An image-level head of a model, that of a name or the one without; None if there is none."""
+    if name is None:
+        return getattr(model, 'head', None)
+    return dict(getattr(model, 'image_heads', {}).items()).get(name)
 
 
 def _of_one(maps: Tensor, scores: Tensor, valid: Tensor | None, kind: str,

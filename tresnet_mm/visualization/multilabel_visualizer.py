@@ -13,6 +13,7 @@ from mmengine.visualization import Visualizer
 
 from ..thresholds import Thresholds, load_thresholds
 from .label_scores import draw_label_scores
+from .named_labels import draw_named_labels
 from .truth import image_targets
 
 #: What of a data sample mmdet's visualizer draws on the image.
@@ -65,7 +66,7 @@ class MultiLabelVisualizer(Visualizer):
             data_sample: With ``pred_scores`` (num_classes,) probabilities and ``gt_labels``
                 (num_classes,) of 1, 0 and -1 (unknown), or what mmdet's visualizer draws, or both.
                 ``pred_label`` and ``gt_label``, the index of the one class of an image, are drawn
-                as labels too.
+                as labels too, and so are the fields of named image heads (`draw_named_labels`).
             draw_gt: Whether to draw the truth.
             draw_pred: Whether to draw the predictions.
             show: Open a window.
@@ -83,6 +84,10 @@ class MultiLabelVisualizer(Visualizer):
                                        pred_score_thr=pred_score_thr)
             picture = self._boxes.get_image()
         picture = self._add_labels(picture, sample, draw_gt, draw_pred)
+        width = _width(picture)
+        picture = draw_named_labels(
+            picture, sample, (self.dataset_meta or {}).get('image_classes') or {}, draw_gt,
+            draw_pred, width, _text_size(width))
         self.set_image(picture)
         if show:
             self.show(picture, win_name=name, wait_time=wait_time)
@@ -120,6 +125,15 @@ class MultiLabelVisualizer(Visualizer):
             predicted[np.asarray(sample.get('pred_labels', sample.get('pred_label')))] = True
         elif scores is not None:
             predicted = scores > load_thresholds(self.thresholds, count, names)
-        width = min(max(picture.shape[1], _SMALLEST_WIDTH), _LARGEST_WIDTH)
+        width = _width(picture)
         return draw_label_scores(picture, scores, names, targets, top=self.top, width=width,
-                                 predicted=predicted, text_size=max(13, width // 70))
+                                 predicted=predicted, text_size=_text_size(width))
+
+
+def _width(picture: np.ndarray) -> int:
+    """The width at which a picture has legible text below it."""
+    return min(max(picture.shape[1], _SMALLEST_WIDTH), _LARGEST_WIDTH)
+
+
+def _text_size(width: int) -> int:
+    return max(13, width // 70)

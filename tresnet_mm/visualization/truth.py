@@ -12,6 +12,7 @@ from mmdet.visualization import DetLocalVisualizer
 from mmengine.structures import BaseDataElement, InstanceData
 
 from .label_scores import draw_label_scores
+from .named_labels import draw_named_labels
 
 
 def draw_truth(image: np.ndarray, sample: BaseDataElement, dataset_meta: Mapping[str, Any],
@@ -22,8 +23,9 @@ def draw_truth(image: np.ndarray, sample: BaseDataElement, dataset_meta: Mapping
         image: uint8 (H, W, 3) in RGB.
         sample: With ``gt_instances`` (boxes x1, y1, x2, y2 in pixels of ``image``; mmdet's masks
             where there are some), ``gt_labels`` (num_classes,), or both, or ``gt_label``. Labels
-            between 0 and 1, as mixup makes them, are listed with their value.
-        dataset_meta: ``classes``, and ``palette`` with an RGB colour for each.
+            between 0 and 1, as mixup makes them, are listed with their value. Fields of named image
+            heads are listed too.
+        dataset_meta: ``classes``, ``palette`` with an RGB colour for each, and ``image_classes``.
         width: Width in pixels to which the image is scaled before it is drawn on.
 
     Returns:
@@ -38,14 +40,16 @@ def draw_truth(image: np.ndarray, sample: BaseDataElement, dataset_meta: Mapping
         boxes = DetDataSample(gt_instances=_scaled(sample.gt_instances, scale, size))
         visualizer.add_datasample('truth', picture, boxes, draw_pred=False)
         picture = visualizer.get_image()
+    text_size = max(13, width // 45)
     labels = image_targets(sample, dataset_meta.get('classes') or ())
-    if labels is None:
-        return picture
-    names = dataset_meta.get('classes') or [str(i) for i in range(len(labels))]
-    soft = bool(((labels > 0) & (labels < 1)).any())
-    return draw_label_scores(
-        picture, labels if soft else None, names, None if soft else labels, width=width, top=0,
-        predicted=labels > 0 if soft else None, text_size=max(13, width // 45))
+    if labels is not None:
+        names = dataset_meta.get('classes') or [str(i) for i in range(len(labels))]
+        soft = bool(((labels > 0) & (labels < 1)).any())
+        picture = draw_label_scores(
+            picture, labels if soft else None, names, None if soft else labels, width=width, top=0,
+            predicted=labels > 0 if soft else None, text_size=text_size)
+    return draw_named_labels(picture, sample, dataset_meta.get('image_classes') or {},
+                             draw_pred=False, width=width, text_size=text_size)
 
 
 def image_targets(sample: BaseDataElement, classes: Sequence[str]) -> np.ndarray | None:

@@ -27,6 +27,8 @@ def results_table(name: str, result: Mapping[str, Any]) -> str:
     rows = [_row(box, ', '.join(f'{value:.0f}' for value in box['bbox']))
             for box in result.get('boxes', ())]
     labels = [_row(label, 'image') for label in result.get('labels', ())]
+    for kind, named in result.get('image_labels', {}).items():
+        labels += [_row(label, f'image, {escape(kind)}') for label in named['labels']]
     count, score = result.get('others', (0, 0.))
     if count:
         labels.append(_row(dict(score=score, label=f'all {count} others'), 'image'))

@@ -103,7 +103,7 @@ class WebModel:
         own = self.inferencer.thresholds
         return Decision(boxes_above,
                         own if labels_above is None else np.full_like(own, labels_above),
-                        1 if self.one_label else None)
+                        1 if self.one_label else None, labels_above)
 
     def find(self, path: str, name: str) -> Finding:
         """Run the model on an image file.

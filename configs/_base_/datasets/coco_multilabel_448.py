@@ -4,18 +4,18 @@ data_root = '{{$COCO_ROOT:data/coco/}}'
 backend_args = None
 
 # Two of these, each done half of the time, at random strength: the ranges of the `randaugment`
-# package, which ASL uses, in mmdet's operations. Its sixteenth, a 20 px cutout, is not among
-# them: ColorCutout has been there before.
+# package, which ASL uses, in mmdet's operations; the fast ones give the pixels of mmdet's. Its
+# sixteenth, a 20 px cutout, is not among them: ColorCutout has been there before.
 rand_augment_space = [
-    [dict(type='mmdet.AutoContrast', prob=0.5)],
-    [dict(type='mmdet.Equalize', prob=0.5)],
+    [dict(type='FastAutoContrast', prob=0.5)],
+    [dict(type='FastEqualize', prob=0.5)],
     [dict(type='mmdet.Invert', prob=0.5)],
     [dict(type='mmdet.Posterize', prob=0.5, min_mag=4.0, max_mag=8.0)],
-    [dict(type='mmdet.Solarize', prob=0.5)],
+    [dict(type='FastSolarize', prob=0.5)],
     [dict(type='mmdet.Color', prob=0.5)],
-    [dict(type='mmdet.Contrast', prob=0.5)],
-    [dict(type='mmdet.Brightness', prob=0.5)],
-    [dict(type='mmdet.Sharpness', prob=0.5)],
+    [dict(type='FastContrast', prob=0.5)],
+    [dict(type='FastBrightness', prob=0.5)],
+    [dict(type='FastSharpness', prob=0.5)],
     [dict(type='mmdet.Rotate', prob=0.5, max_mag=30.0)],
     [dict(type='mmdet.ShearX', prob=0.5, max_mag=16.7)],  # degrees: a slope of 0.3
     [dict(type='mmdet.ShearY', prob=0.5, max_mag=16.7)],
@@ -23,18 +23,18 @@ rand_augment_space = [
     [dict(type='mmdet.TranslateY', prob=0.5, max_mag=0.45)],
 ]
 
-# Pillow's bilinear filter, which anti-aliases, and the whole image squished to a square: the
-# published weights were trained and are evaluated so.
+# The bilinear filter of Pillow, which anti-aliases, to one level of 255, and the whole image
+# squished to a square: the published weights were trained and are evaluated so.
 train_pipeline = [
     dict(type='LoadImageChecked', backend_args=backend_args),
-    dict(type='Resize', scale=(448, 448), keep_ratio=False, backend='pillow'),
+    dict(type='AntialiasResize', scale=(448, 448)),
     dict(type='ColorCutout', factor=0.5),
     dict(type='mmdet.RandAugment', aug_num=2, aug_space=rand_augment_space),
     dict(type='PackMultiLabelInputs'),
 ]
 test_pipeline = [
     dict(type='LoadImageChecked', backend_args=backend_args),
-    dict(type='Resize', scale=(448, 448), keep_ratio=False, backend='pillow'),
+    dict(type='AntialiasResize', scale=(448, 448)),
     dict(type='PackMultiLabelInputs'),
 ]
 
@@ -71,7 +71,7 @@ test_evaluator = val_evaluator
 tta_model = dict(type='MultiLabelTTAModel')
 tta_pipeline = [
     dict(type='LoadImageChecked', backend_args=backend_args),
-    dict(type='Resize', scale=(448, 448), keep_ratio=False, backend='pillow'),
+    dict(type='AntialiasResize', scale=(448, 448)),
     dict(
         type='TestTimeAug',
         transforms=[

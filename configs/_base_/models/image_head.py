@@ -1,6 +1,8 @@
 # The image-level head of joint models on COCO, and its measure.
 image_head = dict(
-    type='MultiLabelLinearHead',
+    type='MultiLabelDenseHead',
+    features='neck',
+    feat_channels=64,  # 2 % of the detector's multiply-adds; the neck's 256 were 11 %
     num_classes=80,
     # summed over classes, averaged over images: of the size of the detector's losses
     loss=dict(

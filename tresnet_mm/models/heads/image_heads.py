@@ -8,6 +8,7 @@ from mmengine.structures import BaseDataElement
 from torch import Tensor, nn
 
 from ..image_labels import fields_of_head, is_labelled
+from ..shared_features import Features, of_images
 from .build_image_head import build_image_head
 from .multilabel_head import MultiLabelHead
 from .single_label_head import SingleLabelHead
@@ -15,38 +16,39 @@ from .single_label_head import SingleLabelHead
 #: What mmdet's samples hold under these names is something else.
 _TAKEN = ('gt_instances', 'pred_instances', 'ignored_instances', 'proposals', 'gt_panoptic_seg',
           'pred_panoptic_seg', 'gt_sem_seg', 'pred_sem_seg', 'gt_labels', 'gt_label', 'pred_scores',
-          'pred_labels', 'pred_label', 'raw_scores')
+          'pred_labels', 'pred_label', 'raw_scores',
+          'image_head', 'detector')  # these name other parts of the model
 
 
 class ImageHeads(ModuleDict):
-    """Image-level heads on the last feature map, told apart by name.
+    """Image-level heads on the features of a detector, told apart by name.
 
     A head reads the labels in the field of its name in each sample, an element with ``gt_labels``
     or ``gt_label``, and writes its predictions there. Its losses are ``NAME.loss_...``.
 
     Args:
         heads: Config of a head for each name.
-        backbone: What they read the last stage of.
+        detector: Whose features they read.
 
     Raises:
         ValueError: If a name cannot be that of a field, or as `build_image_head`.
     """
 
-    def __init__(self, heads: Mapping[str, dict], backbone: nn.Module) -> None:
+    def __init__(self, heads: Mapping[str, dict], detector: nn.Module) -> None:
         for name in heads:
-            if not name.isidentifier() or name in _TAKEN or hasattr(BaseDataElement, name):
+            if not name.isidentifier() or name in _TAKEN or hasattr(BaseDataElement, name) or (
+                    hasattr(ModuleDict, name)):
                 raise ValueError(f'{name!r} cannot be the name of an image head: it names a field '
                                  'of the samples, and has to be an identifier that is free there')
-        super().__init__({name: build_image_head(head, backbone) for name, head in heads.items()})
+        super().__init__({name: build_image_head(head, detector) for name, head in heads.items()})
 
-    def loss(self, name: str, feats: Sequence[Tensor] | Tensor,
-             samples: Sequence[BaseDataElement],
+    def loss(self, name: str, feats: Features, samples: Sequence[BaseDataElement],
              inputs: Tensor) -> dict[str, Tensor]:
         """The losses of a head, of the images that have labels of its kind.
 
         Args:
             name: The head.
-            feats: Feature maps of the batch; the last is used.
+            feats: Feature maps of the batch, by the part of the detector that they come from.
             samples: One per image.
             inputs: (N, 3, H, W), the batch.
 
@@ -58,19 +60,20 @@ class ImageHeads(ModuleDict):
         """
         fields = fields_of_head(samples, name)
         head: Any = self[name]
-        losses = labelled_loss(head, feats, fields, inputs, f'image head {name!r}: ')
+        losses = labelled_loss(head, feats[head.features], fields, inputs, f'image head {name!r}: ')
         return {f'{name}.{key}': value for key, value in losses.items()}
 
-    def predict(self, feats: Sequence[Tensor], samples: Sequence[BaseDataElement],
+    def predict(self, feats: Features, samples: Sequence[BaseDataElement],
                 inputs: Tensor) -> None:
         """Write the predictions of every head into the field of its name."""
         for name, head in self.items():
-            head.predict(feats, fields_of_head(samples, name), inputs)
+            head.predict(feats[head.features], fields_of_head(samples, name), inputs)
 
-    def logits(self, feats: Sequence[Tensor], samples: Sequence[BaseDataElement] | None,
+    def logits(self, feats: Features, samples: Sequence[BaseDataElement] | Tensor | None,
                inputs: Tensor) -> dict[str, Tensor]:
         """The logits (N, num_classes) of each head."""
-        return {name: head.logits(feats, samples, inputs) for name, head in self.items()}
+        return {name: head.logits(feats[head.features], samples, inputs)
+                for name, head in self.items()}
 
 
 def labelled_loss(head: MultiLabelHead, feats: Sequence[Tensor] | Tensor,
@@ -84,14 +87,13 @@ def labelled_loss(head: MultiLabelHead, feats: Sequence[Tensor] | Tensor,
     chosen = [i for i, sample in enumerate(samples) if is_labelled(sample)]
     if not chosen:
         return {}
-    last = feats if isinstance(feats, Tensor) else feats[-1]
     given = [samples[i] for i in chosen]
     try:
         if isinstance(head, SingleLabelHead):
             _require_one_label(given)
         if len(chosen) == len(samples):
-            return head.loss(last, given, inputs)
-        return head.loss(last[chosen], given, inputs[chosen])
+            return head.loss(feats, given, inputs)
+        return head.loss(of_images(feats, chosen), given, inputs[chosen])
     except ValueError as error:
         raise ValueError(f'{where}{error}') from error
 

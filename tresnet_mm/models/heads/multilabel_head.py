@@ -23,8 +23,8 @@ MAX_NAMES = 8
 class MultiLabelHead(BaseModule):
     """Base of heads that give one independent logit per class and image.
 
-    A subclass implements `forward`. The head reads the last feature map of the backbone (or neck),
-    so it works with any of them.
+    A subclass implements `forward`. Most heads read the last feature map alone, so that they work
+    with any backbone or neck.
 
     Args:
         num_classes: Number of classes, at least 1.
@@ -44,6 +44,8 @@ class MultiLabelHead(BaseModule):
             least 0 per class. `ClassWeightHook` sets it from the training data.
         check_finite: Stop at NaN or infinite logits. Costs one reduction and reads one flag from
             the device per batch; mmengine's log does the latter in every iteration anyway.
+        features: Of a joint model: the part of the detector whose feature maps are read,
+            'backbone' or 'neck'. A classifier's head reads the neck where there is one.
         init_cfg: MMEngine initialisation config.
 
     Raises:
@@ -54,7 +56,8 @@ class MultiLabelHead(BaseModule):
     Attributes:
         map_kind: What the values of `class_maps` are. ``logit``: what the logit would be if all
             cells were like this one; their mean over the cells that are no padding is the image's
-            logit. ``attention``: shares of the attention, which sum to 1 over these cells.
+            logit. ``best``: logits of the cells, of which the highest is the image's.
+            ``attention``: shares of the attention, which sum to 1 over these cells.
     """
 
     map_kind: str = 'logit'
@@ -62,7 +65,8 @@ class MultiLabelHead(BaseModule):
     def __init__(self, num_classes: int, in_channels: int, loss: dict | None = None,
                  thresholds: float | Sequence[float] | np.ndarray | None = None,
                  check_finite: bool = True, init_cfg: dict | list | None = None,
-                 class_weight: Sequence[float] | None = None, calibrated: bool = True) -> None:
+                 class_weight: Sequence[float] | None = None, calibrated: bool = True,
+                 features: str = 'backbone') -> None:
         super().__init__(init_cfg)
         for name, value in dict(num_classes=num_classes, in_channels=in_channels).items():
             if not isinstance(value, int) or value < 1:
@@ -70,6 +74,7 @@ class MultiLabelHead(BaseModule):
         self.num_classes = num_classes
         self.in_channels = in_channels
         self.check_finite = check_finite
+        self.features = features
         self.loss_module = MODELS.build(loss or DEFAULT_LOSS)
         self.calibrated = calibrated
         self.calibration = Calibration(num_classes)
@@ -114,13 +119,14 @@ class MultiLabelHead(BaseModule):
         raise NotImplementedError
 
     def logits(self, feats: Sequence[Tensor] | Tensor,
-               data_samples: Sequence[BaseDataElement] | None = None,
+               data_samples: Sequence[BaseDataElement] | Tensor | None = None,
                inputs: Tensor | None = None) -> Tensor:
         """Compute the logits (N, num_classes) of images of any size in one batch.
 
         Args:
             feats: As in `forward`.
-            data_samples: One per image, their ``img_shape`` tells an image from its padding.
+            data_samples: One per image, their ``img_shape`` tells an image from its padding. Or
+                the heights and widths themselves, integers (N, 2).
             inputs: The batch (N, 3, H, W) that the features are of; None means without padding.
         """
         return self(feats, self._valid(feats, data_samples, inputs))
@@ -144,12 +150,16 @@ class MultiLabelHead(BaseModule):
             IndexError: If there is no class of an index.
             NotImplementedError: If the head has no such maps.
         """
-        for index in classes:
-            if not 0 <= index < self.num_classes:
-                raise IndexError(f'class {index} of a head with {self.num_classes} classes')
+        self.require_class_indices(classes)
         valid = self._valid(feats, data_samples, inputs)
         maps = self.maps_of_cells(self.last_map(feats), classes, valid)
         return (maps if valid is None else maps * valid.to(maps).unsqueeze(1)), valid
+
+    def require_class_indices(self, classes: Sequence[int]) -> None:
+        """IndexError if there is no class of an index."""
+        for index in classes:
+            if not 0 <= index < self.num_classes:
+                raise IndexError(f'class {index} of a head with {self.num_classes} classes')
 
     def maps_of_cells(self, x: Tensor, classes: Sequence[int], valid: Tensor | None) -> Tensor:
         """The maps (N, K, H, W) of `class_maps` from the feature map (N, C, H, W)."""
@@ -204,15 +214,34 @@ class MultiLabelHead(BaseModule):
         logits = self.logits(feats, data_samples, inputs).float()
         if self.check_finite and not logits.isfinite().all():
             raise ValueError(self._not_finite(logits, data_samples, inputs))
-        keep_raw = self.calibrated and self.calibration.fitted
         for sample in data_samples:
             if 'gt_labels' in sample:
                 self._require_classes(sample)
         self.set_scores(data_samples, self.probabilities(logits))
-        for sample, raw in zip(data_samples, logits.sigmoid(), strict=True):
-            if keep_raw:
-                sample.raw_scores = raw
+        self._keep_raw(data_samples, logits.sigmoid())
         return data_samples
+
+    def set_raw_scores(self, data_samples: Sequence[BaseDataElement], scores: Tensor) -> None:
+        """Store probabilities (N, num_classes) that are not calibrated, as `predict` its own.
+
+        They may be any that rank the labels: the calibration is fitted to what a model predicts.
+        """
+        self.set_scores(data_samples, self.calibrated_scores(scores))
+        self._keep_raw(data_samples, scores)
+
+    def calibrated_scores(self, scores: Tensor) -> Tensor:
+        """Probabilities (N, num_classes), calibrated where the checkpoint says how."""
+        return self.probabilities(_logits(scores)) if self.is_calibrated else scores
+
+    def _keep_raw(self, data_samples: Sequence[BaseDataElement], scores: Tensor) -> None:
+        if self.is_calibrated:
+            for sample, raw in zip(data_samples, scores, strict=True):
+                sample.raw_scores = raw
+
+    @property
+    def is_calibrated(self) -> bool:
+        """Whether a checkpoint calibrates the scores, which then differ from the raw ones."""
+        return self.calibrated and self.calibration.fitted
 
     def probabilities(self, logits: Tensor) -> Tensor:
         """The scores (N, num_classes) of logits, calibrated where the checkpoint says how."""
@@ -253,7 +282,7 @@ class MultiLabelHead(BaseModule):
         return x
 
     def _valid(self, feats: Sequence[Tensor] | Tensor,
-               data_samples: Sequence[BaseDataElement] | None,
+               data_samples: Sequence[BaseDataElement] | Tensor | None,
                inputs: Tensor | None) -> Tensor | None:
         if inputs is None:
             return None
@@ -295,6 +324,12 @@ def _not_finite_images(values: Tensor, data_samples: Sequence[BaseDataElement]) 
     wrong = (~values.isfinite().flatten(1).all(dim=1)).tolist()
     names = [_name(sample) for sample, bad in zip(data_samples, wrong, strict=True) if bad]
     return len(names), ', '.join(names[:MAX_NAMES] + ['...'] * (len(names) > MAX_NAMES))
+
+
+def _logits(scores: Tensor) -> Tensor:
+    """Finite logits of probabilities; what is 0 or 1 gets the one that would be rounded to it."""
+    smallest, largest = torch.finfo(torch.float32).tiny, 1 - 2.0 ** -25
+    return torch.logit(scores.double().clamp(smallest, largest)).float()
 
 
 def _last(feats: Sequence[Tensor] | Tensor) -> Tensor:

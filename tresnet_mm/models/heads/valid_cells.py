@@ -7,8 +7,8 @@ from mmengine.structures import BaseDataElement
 from torch import Tensor
 
 
-def valid_cells(data_samples: Sequence[BaseDataElement] | None, input_shape: Sequence[int],
-                feature_shape: Sequence[int],
+def valid_cells(data_samples: Sequence[BaseDataElement] | Tensor | None,
+                input_shape: Sequence[int], feature_shape: Sequence[int],
                 device: torch.device | str | None = None) -> Tensor | None:
     """Tell which cells of a feature map see the image and which only see batch padding.
 
@@ -17,15 +17,18 @@ def valid_cells(data_samples: Sequence[BaseDataElement] | None, input_shape: Seq
 
     Args:
         data_samples: One per image; the metainfo field ``img_shape`` (height, width) in pixels is
-            read, a sample without it counts as unpadded.
+            read, a sample without it counts as unpadded. Or the heights and widths themselves,
+            integers (N, 2), which a traced model computes with.
         input_shape: Height and width of the batch in pixels.
         feature_shape: Height and width of the feature map in cells.
         device: Where the answer is made; one made elsewhere would make the host wait to copy it.
 
     Returns:
         Boolean (N, height, width), True where the cell belongs to the image, or None where no
-        image is padded (the common case, which then costs nothing).
+        image is padded (the common case, which then costs nothing; not asked of a tensor).
     """
+    if isinstance(data_samples, Tensor):
+        return _cells_of_sizes(data_samples, input_shape, feature_shape)
     (height, width), (rows, cols) = input_shape, feature_shape
     shapes = [tuple(s.metainfo.get('img_shape', (height, width))[:2]) for s in data_samples or ()]
     if all(h >= height and w >= width for h, w in shapes):
@@ -34,3 +37,14 @@ def valid_cells(data_samples: Sequence[BaseDataElement] | None, input_shape: Seq
     for mask, (h, w) in zip(valid, shapes, strict=True):
         mask[:max(1, -(-h * rows // height)), :max(1, -(-w * cols // width))] = True
     return valid
+
+
+def _cells_of_sizes(sizes: Tensor, input_shape: Sequence[int],
+                    feature_shape: Sequence[int]) -> Tensor:
+    """The cells by arithmetic alone, so that batch and sizes stay open in a traced graph."""
+    inside = []
+    for lengths, length, cells in zip(sizes.unbind(1), input_shape, feature_shape, strict=True):
+        counts = torch.div(lengths * cells + length - 1, length, rounding_mode='floor')
+        index = torch.arange(cells, device=sizes.device)
+        inside.append(index < counts.clamp(min=1)[:, None])  # N, cells
+    return inside[0][:, :, None] & inside[1][:, None]
