@@ -1,4 +1,4 @@
-"""Playing cards: which image-level head a joint model needs, one seed a trial.
+"""Playing cards: which image-level head a joint model needs, one seed for most trials.
 
 The small TResNet under FCOS, as in ``cards``. Each trial changes the head, what it reads or its
 loss's weight; all that a label's score may be comes from one test after the last epoch. In one
@@ -21,9 +21,9 @@ from mmengine.config import Config
 
 from ..markdown_table import markdown_table
 from .command import experiment
-from .small_backbones import BACKBONES, use_backbone
+from .small_backbones import BACKBONES, NAMES, use_backbone
 from .small_sets import classes_of
-from .trainings import Trainings, load_config, mean_and_spread
+from .trainings import Trainings, load_config, mean_and_spread, seeds_of
 
 LONG_SIDE, EPOCHS = 192, 10
 MODULES = ['tresnet_mm', 'benchmarks.experiments.label_scores_metric',
@@ -87,6 +87,8 @@ TRIALS: dict[str, dict[str, Any]] = {
     'mean and maximum, linear; weight 0.3': dict(
         image_loss_weight=0.3, image_head=_head(**LAST, pooling='both')),
 }
+#: the joint model of ``cards`` with another weight of its image head
+HEAVY = 'MultiLabelDenseHead; weight 0.3'
 
 
 def write_labels(data: Path, part: str, without: Collection[int] = ()) -> str:
@@ -129,6 +131,11 @@ def contenders(data: Path, epochs: int = EPOCHS) -> dict[str, Config]:
         cfg.custom_imports.imports = MODULES
         cfg.test_evaluator = [*cfg.test_evaluator, metric]
         configs[name] = cfg
+    for backbone in BACKBONES:
+        cfg = load_config('joint', data, classes_of(data), epochs)
+        use_backbone(cfg, backbone)
+        cfg.model.image_loss_weight = 0.3
+        configs[f'{HEAVY}, {NAMES[backbone]}'] = cfg
     return configs
 
 
@@ -143,8 +150,10 @@ def table(runs: Sequence[Mapping[str, Any]]) -> str:
     columns = {'box mAP': ('coco/bbox_mAP', 100), 'labels by the head': ('labels/head', 1),
                'by the boxes': ('labels/boxes', 1), 'arithmetic mean': ('labels/mean', 1),
                'geometric mean': ('labels/geometric', 1)}
+    names = [*TRIALS, *(f'{HEAVY}, {backbone}' for backbone in NAMES.values())]
     trials = [{'trial': name, **{column: mean_and_spread(runs, name, *metric)
-                                 for column, metric in columns.items()}} for name in TRIALS]
+                                 for column, metric in columns.items()},
+               'seeds': seeds_of(runs, name)} for name in names]
     heads = [{'head': name, 'labels': mean_and_spread(runs, 'side by side', f'labels/head_{key}')}
              for key, (name, _) in SIDE_BY_SIDE.items()]
     return f'{markdown_table(trials)}\n\n{markdown_table(heads)}'
