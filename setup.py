@@ -67,7 +67,7 @@ setup(
         'test': ['pytest', 'pytest-xdist[psutil]', 'pytest-random-order', 'hypothesis',
                  'coverage', 'selenium',
                  *OPTIONAL['eval'], *OPTIONAL['log'], *OPTIONAL['onnx'], *OPTIONAL['s3'],
-                 *OPTIONAL['web'],
+                 *OPTIONAL['openvino'], *OPTIONAL['web'],
                  # a stand-in for S3, without what its other services need
                  'moto', 'flask', 'flask-cors', 'py-partiql-parser',
                  # what MIM needs, which is installed without its further dependencies

@@ -81,8 +81,8 @@ def test_metadata(wheel):
     installed = {r.partition(';')[0] for r in requires if 'mminstall' in r}
     assert installed == {f'{r.distribution}>={r.minimum}' for r in mm}
     extras = {extra.replace('_', '-') for extra in metadata.get_all('Provides-Extra')}
-    assert extras == {'mminstall', 'inplace-abn', 'triton', 'eval', 'log', 'onnx', 's3', 'web',
-                      'test', 'docs', 'dev'}
+    assert extras == {'mminstall', 'inplace-abn', 'triton', 'eval', 'log', 'onnx', 'openvino', 's3',
+                      'web', 'test', 'docs', 'dev'}
 
 
 def test_wheel_works_elsewhere(elsewhere, tmp_path):

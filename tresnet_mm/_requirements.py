@@ -85,6 +85,7 @@ OPTIONAL = (
     Dependency('onnxruntime', 'onnxruntime', 'onnx', 'checking and testing exported files'),
     Dependency('onnxscript', 'onnxscript', 'onnx', "tresnet-mm export with torch's new exporter"),
     Dependency('gradio', 'gradio', 'web', 'tresnet-mm web', '6.31'),
+    Dependency('openvino', 'openvino', 'openvino', 'exported files on Intel processors'),
     Dependency('boto3', 'boto3', 's3', "backend_args=dict(backend='s3')"),
     Dependency('tensorboard', 'tensorboard', 'log', 'tresnet-mm train --log tensorboard'),
     Dependency('wandb', 'wandb', 'log', 'tresnet-mm train --log wandb'),
