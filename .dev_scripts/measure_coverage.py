@@ -2,13 +2,14 @@
 
     python .dev_scripts/measure_coverage.py docs/coverage.json [FOLDER_OR_FILE_OF_TESTS ...]
 
-The tests run piece by piece, each as a process; what they start is measured along. A piece that
-fails stops nothing, and is named in the result. Of pieces that mirror folders of the package, as
-tests/datasets does, the result is about these folders alone.
+What the tests start as processes is measured along. A test that fails stops nothing; the result
+says how the run ended. Of folders that mirror rooms of the package, as tests/datasets does, the
+result is about these rooms alone.
 """
 from __future__ import annotations
 
 import json
+import os
 import platform
 import subprocess
 import sys
@@ -17,12 +18,6 @@ from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
 LOW = 95  # percent
-
-
-def pieces() -> list[str]:
-    """The folders of tests and the files beside them."""
-    return sorted(str(path.relative_to(ROOT)) for path in (ROOT / 'tests').iterdir()
-                  if path.name.startswith('test_') or any(path.glob('**/test_*.py')))
 
 
 def rooms(tests: list[str]) -> list[str]:
@@ -37,7 +32,7 @@ def coverage(*arguments: str, check: bool = True) -> int:
                           check=check).returncode
 
 
-def summary(report: dict, tests: list[str], failed: list[str]) -> dict:
+def summary(report: dict, tests: list[str], status: int) -> dict:
     """What of coverage's report is kept."""
     files = {name: dict(
         percent=round(one['summary']['percent_covered'], 1),
@@ -47,7 +42,7 @@ def summary(report: dict, tests: list[str], failed: list[str]) -> dict:
     totals = report['totals']
     return dict(
         date=date.today().isoformat(), python=platform.python_version(),
-        coverage=report['meta']['version'], tests=tests, failed=failed,
+        coverage=report['meta']['version'], tests=tests, exit_status=status,
         percent=round(totals['percent_covered'], 2),
         percent_lines=round(100 * totals['covered_lines'] / totals['num_statements'], 2),
         percent_branches=round(100 * totals['covered_branches'] / totals['num_branches'], 2),
@@ -56,29 +51,28 @@ def summary(report: dict, tests: list[str], failed: list[str]) -> dict:
         files={name: one for name, one in files.items() if one['percent'] < 100})
 
 
-def keep(out: Path, tests: list[str], failed: list[str]) -> None:
-    """Combine what the pieces left behind, and write the summary."""
-    coverage('combine')
+def keep(out: Path, tests: list[str], status: int) -> None:
+    """Combine what the processes left behind, and write the summary."""
+    coverage('combine', '-q')
     report = ROOT / '.coverage.json'
     include = ','.join(f'{room}/*' for room in rooms(tests))
     coverage('json', '-q', f'--include={include}', '-o', str(report))
-    out.write_text(json.dumps(summary(json.loads(report.read_text()), tests, failed), indent=1)
+    out.write_text(json.dumps(summary(json.loads(report.read_text()), tests, status), indent=1)
                    + '\n')
     report.unlink()
 
 
 def main() -> int:
-    """Measure; returns 1 if a piece failed."""
-    out, tests = Path(sys.argv[1]), sys.argv[2:] or pieces()
+    """Measure; returns pytest's exit status."""
+    out, tests = Path(sys.argv[1]), sys.argv[2:] or ['tests']
     coverage('erase')
-    failed = []
-    for piece in tests:
-        status = coverage('run', '-m', 'pytest', '-q', '-p', 'no:cacheprovider', piece,
-                          check=False)
-        if status not in (0, 5):  # 5: there are none for this machine
-            failed.append(piece)
-    keep(out, tests, failed)
-    return int(bool(failed))
+    os.environ['PYTHONPATH'] = os.pathsep.join(
+        [str(ROOT / '.dev_scripts'), *filter(None, [os.environ.get('PYTHONPATH')])])
+    status = coverage('run', '-m', 'pytest', '-q', '-p', 'no:cacheprovider', '-p',
+                      'patient_workers', '-n', 'logical', '--dist', 'worksteal', *tests,
+                      check=False)
+    keep(out, tests, status)
+    return status
 
 
 if __name__ == '__main__':

@@ -36,6 +36,7 @@ SUBJECTS = {
     'deployment': ('deployment', 'trained models in PyTorch, onnxruntime and OpenVINO: mAP, time'),
     'quantization': ('quantization', 'files in 8 bits: mAP and time by what stays in float'),
     'scale': ('scale', 'cost against batch size, image size, classes and processes'),
+    'exchange': ('exchange', 'what processes exchange a step, and a model of its time'),
     'summary': ('summary', "what --out-dir's files say against the targets and the paper"),
 }
 

@@ -2,11 +2,13 @@
 from __future__ import annotations
 
 import argparse
+import json
 import os
 import statistics
 import subprocess
 import sys
 import time
+from collections.abc import Callable
 from functools import partial
 from typing import Any
 
@@ -66,31 +68,40 @@ def processes(args: argparse.Namespace) -> list[dict[str, Any]]:
     speeds: dict[int, list[float]] = {1: [], 2: []}
     for _ in range(1 if args.quick else 3):
         for count in speeds:
-            speeds[count].append(_launch(count, 2 if args.quick else 6, args.arch))
+            speeds[count].append(launch_processes(
+                'benchmarks.scale', count, 2 if args.quick else 6, args.arch)['images_per_s'])
     medians = {count: statistics.median(values) for count, values in speeds.items()}
     return [dict(sweep='processes', value=count, images_per_s=speed,
                  efficiency=speed / (count * medians[1])) for count, speed in medians.items()]
 
 
-def _launch(count: int, steps: int, arch: str) -> float:
-    """Images/s of ``count`` processes together."""
+def launch_processes(module: str, count: int, *arguments: object) -> dict[str, float]:
+    """What rank 0 of ``count`` gloo processes of a module, with one core each, prints as JSON."""
     port = str(20000 + os.getpid() % 20000)
     env = dict(os.environ, OMP_NUM_THREADS='1', MASTER_ADDR='127.0.0.1', MASTER_PORT=port,
                WORLD_SIZE=str(count), PYTHONPATH=os.pathsep.join(sys.path))
-    command = [sys.executable, '-m', 'benchmarks.scale', str(steps), arch]
+    command = [sys.executable, '-m', module, *map(str, arguments)]
     workers = [subprocess.Popen(command, env=dict(env, RANK=str(rank)), text=True,
                                 stdout=subprocess.PIPE if rank == 0 else subprocess.DEVNULL)
                for rank in range(count)]
     output, _ = workers[0].communicate()
     if any(worker.wait() for worker in workers):
         raise RuntimeError(f'data-parallel training with {count} processes failed')
-    return float(output.split()[-1])
+    return json.loads(output.splitlines()[-1])
 
 
-def worker(steps: int, arch: str, batch: int = 4) -> None:
-    """One data-parallel process: trains a TResNet; rank 0 prints the images/s of all."""
+def print_result(measure: Callable[[], dict[str, float]]) -> None:
+    """Measure in one of several processes; rank 0 prints."""
     torch.set_num_threads(1)
     torch.distributed.init_process_group('gloo')
+    result = measure()
+    if torch.distributed.get_rank() == 0:
+        print(json.dumps(result))
+    torch.distributed.destroy_process_group()
+
+
+def worker(steps: int, arch: str, batch: int = 4) -> dict[str, float]:
+    """One data-parallel process: trains a TResNet; the images/s of all."""
     torch.manual_seed(0)
     model = networks.tresnet(arch).train()
     model = nn_parallel(model.to(memory_format=torch.channels_last))
@@ -104,10 +115,8 @@ def worker(steps: int, arch: str, batch: int = 4) -> None:
         model(x)[-1].mean().backward()
         optimizer.step()
         seconds.append(time.perf_counter() - start)
-    if torch.distributed.get_rank() == 0:
-        count = torch.distributed.get_world_size()
-        print(count * batch / statistics.median(seconds[1:]))
-    torch.distributed.destroy_process_group()
+    count = torch.distributed.get_world_size()
+    return dict(images_per_s=count * batch / statistics.median(seconds[1:]))
 
 
 def nn_parallel(model: torch.nn.Module) -> torch.nn.Module:
@@ -122,4 +131,4 @@ def run(args: argparse.Namespace) -> list[dict[str, Any]]:
 
 
 if __name__ == '__main__':
-    worker(int(sys.argv[1]), sys.argv[2])
+    print_result(lambda: worker(int(sys.argv[1]), sys.argv[2]))

@@ -23,16 +23,15 @@ def synchronize() -> None:
 
 
 def alternate(contenders: Mapping[str, Callable[[], Any]], rounds: int = 7, warmup: int = 2,
-              measure: Callable[[Callable[[], Any]], float] | None = None
-              ) -> dict[str, dict[str, float]]:
+              clock: Callable[[], float] = time.perf_counter) -> dict[str, dict[str, float]]:
     """Time callables in turn, so that a drift of the machine meets all of them alike.
 
     Args:
         contenders: Name -> callable without arguments. The first is the reference of the ratios.
         rounds: Timed rounds; in each round every contender runs once, every other round backwards.
         warmup: Untimed rounds before.
-        measure: Runs a contender and says the seconds it took; by default by the wall clock, all
-            work of the GPU included.
+        clock: Gives seconds; ``time.process_time`` where others use the machine and the
+            contenders only compute, in one thread.
 
     Returns:
         ``{'median': {name: seconds}, 'ratio': {name: speed relative to the first contender},
@@ -53,22 +52,17 @@ def alternate(contenders: Mapping[str, Callable[[], Any]], rounds: int = 7, warm
     seconds: dict[str, list[float]] = {name: [] for name in names}
     for index in range(rounds):
         for name in (names if index % 2 == 0 else reversed(names)):
-            seconds[name].append((measure or _wall_clock)(contenders[name]))
+            synchronize()
+            start = clock()
+            contenders[name]()
+            synchronize()
+            seconds[name].append(clock() - start)
     reference = seconds[names[0]]
     return dict(
         median={name: statistics.median(times) for name, times in seconds.items()},
         ratio={name: statistics.median(r / t for r, t in zip(reference, times, strict=True))
                for name, times in seconds.items()},
         spread={name: _spread(times) for name, times in seconds.items()})
-
-
-def _wall_clock(fn: Callable[[], Any]) -> float:
-    """The seconds that a callable takes, all work of the GPU included."""
-    synchronize()
-    start = time.perf_counter()
-    fn()
-    synchronize()
-    return time.perf_counter() - start
 
 
 def _spread(times: Sequence[float]) -> float:

@@ -22,6 +22,12 @@ def test_contenders_alternate_and_ratios_refer_to_the_first():
         assert result['median'][name] > 0
 
 
+def test_seconds_are_those_of_the_given_clock():
+    ticks = iter([0.0, 2.0, 10.0, 14.0, 20.0, 23.0])
+    result = timing.alternate(dict(a=int), rounds=3, warmup=0, clock=lambda: next(ticks))
+    assert result['median']['a'] == 3.0
+
+
 @pytest.mark.parametrize('contenders, rounds, message', [
     ({}, 1, 'at least one contender'), (dict(a=int), 0, 'rounds must be 1 or more, got 0')])
 def test_bad_calls_are_refused(contenders, rounds, message):

@@ -8,8 +8,10 @@ from pathlib import Path
 
 import pytest
 import torch
+from mmengine.config import Config
 
 from tresnet_mm.checkpoint.saved_runs import newest_whole
+from tresnet_mm.checks.checkpoint_facts import CheckpointFacts
 
 ROOT = Path(__file__).resolve().parents[2]
 pytestmark = pytest.mark.slow
@@ -90,3 +92,4 @@ def test_a_folder_of_shards_is_taken_where_it_is_named(tmp_path):
     assert newest_whole(tmp_path) is None  # it may be half written
     (tmp_path / 'last_checkpoint').write_text(str(tmp_path / 'epoch_2.pth'))
     assert newest_whole(tmp_path) == tmp_path / 'epoch_2.pth'
+    assert CheckpointFacts.of_run(Config(dict(work_dir=str(tmp_path))), None, True) is None

@@ -40,7 +40,7 @@ SMALLER = {
     'work_dirs/my_config/not_finite_epoch_3_iter_1207.pth': f'work_dirs/my_config/{STOPPED}',
     'not_finite_epoch_3_iter_1207.pth': f'work_dirs/my_config/{STOPPED}',
     'SOURCE': 'own_data', 'IMAGE_OR_FOLDER': 'image.png', 'FOLDER': 'photos',
-    'photo.jpg': 'photos/a.jpg',
+    'photo.jpg': 'photos/a.jpg', 'out/net-0123abcd.safetensors': 'published.safetensors',
     'val2017': 'photos', 'train2017': 'photos', 'cat': 'circle', 'dog': 'square',
     'clip.mp4': 'clip.avi',
     'work_dirs/fcos_tresnet_tiny_shapes': 'work_dirs/a', 'LOG_DIR/vis_data/scalars.json':

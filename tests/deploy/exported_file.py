@@ -99,8 +99,9 @@ def assert_detections(found: dict[str, Tensor], expected: list) -> None:
     """Hold a file's detections against ``pred_instances`` of mmdet's own ``predict``."""
     for i, sample in enumerate(expected):
         own, wanted = found['image_ids'] == i, sample.pred_instances
-        assert len(wanted) == int(own.sum()) > 0
+        assert len(wanted) == int(own.sum())
         torch.testing.assert_close(found['scores'][own], wanted.scores, atol=1e-3, rtol=0)
         torch.testing.assert_close(found['boxes'][own], wanted.bboxes, atol=0.1, rtol=0)
         assert torch.equal(found['labels'][own], wanted.labels)
+    assert len(found['boxes']) > 0
     assert (found['image_ids'].diff() >= 0).all()

@@ -9,10 +9,16 @@ from mmcv.cnn import ConvModule
 from torch import nn
 
 from tresnet_mm.deploy import FusedConv2d, fuse
-from tresnet_mm.models.layers import InPlaceABN
+from tresnet_mm.models.layers import InPlaceABN, fast_conv
 from tresnet_mm.models.tresnet import TResNet
 
 ARCH = dict(depths=(1, 2, 2, 1), width=0.25)
+
+
+@pytest.fixture(autouse=True)
+def winograd(monkeypatch) -> None:
+    """Winograd's algorithm on every processor, also where it is not used."""
+    monkeypatch.setattr(fast_conv, 'WINOGRAD', True)
 
 
 def randomise(model: nn.Module) -> nn.Module:

@@ -172,6 +172,30 @@ def test_a_config_for_the_file_keeps_data_and_metrics():
     assert changed.test_evaluator == cfg.test_evaluator and cfg.load_from == 'a.pth'
 
 
+def test_the_file_takes_the_place_of_the_model_inside_of_test_time_augmentation():
+    own = dict(type='DetDataPreprocessor', pad_size_divisor=32)
+    cfg = Config(dict(model=dict(type='MultiTaskTTAModel', tta_cfg=dict(max_per_img=9), module=dict(
+        type='MultiTaskDetector', detector=dict(type='FCOS', data_preprocessor=own)))))
+    changed = with_onnx_model(cfg, 'b.onnx').model
+    assert changed.type == 'MultiTaskTTAModel' and changed.tta_cfg.max_per_img == 9
+    assert changed.module == dict(type='OnnxModel', file='b.onnx', data_preprocessor=own)
+
+
+@pytest.mark.parametrize('said', [
+    dict(image_heads='{"weather": {"kind": "multilabel"}}'), dict(image_heads='[1]'),
+    dict(image_heads='{'), dict(thresholds='[0.5]')])
+def test_metadata_that_do_not_fit_the_file_are_refused(said, tmp_path):
+    model = MODELS.build(dict(type='MultiLabelClassifier', backbone=BACKBONE,
+                              head=dict(type='MultiLabelLinearHead', num_classes=7)))
+    path = str(tmp_path / 'a.onnx')
+    export_onnx(model, path, (64, 64))
+    proto = onnx.load(path)
+    onnx.helper.set_model_props(proto, said)
+    onnx.save(proto, path)
+    with pytest.raises(ValueError, match=f'a.onnx: the {next(iter(said))} in its metadata'):
+        OnnxModel(path)
+
+
 def test_a_single_label_classifier_predicts_its_label(tmp_path):
     model = MODELS.build(dict(
         type='MultiLabelClassifier', backbone=dict(BACKBONE, out_indices=(3,)),

@@ -34,8 +34,8 @@ def quick(monkeypatch):
     ([SILENT, (200, len(BODY), 100), WHOLE], 3),
 ], ids=['at once', 'after an error', 'after silence and a cut'])
 @pytest.mark.reliability(
-    'the web server of the data falls silent, cuts a connection, or has an error of its own',
-    'asked three times, given up after 30 s without a byte; then one message names the file')
+    done='the web server of the data falls silent, cuts a connection, or has an error of its own',
+    happens='asked three times, given up after 30 s without a byte; then one message names the file')
 def test_what_fails_is_tried_again(answers, attempts):
     with serving(*answers) as (address, requests):
         assert get(f'{address}/a.jpg') == BODY
@@ -110,8 +110,8 @@ def test_a_data_set_of_a_server_is_that_of_the_folder(shapes_root):
 
 
 @pytest.mark.reliability(
-    'the web server says nothing about one image of the data', 'a loader worker ends, with a '
-    'message that names the image')
+    done='the web server says nothing about one image of the data',
+    happens='a loader worker ends, with a message that names the image')
 def test_a_silent_server_does_not_stall_a_worker(shapes_root):
     name = next((shapes_root / 'val').iterdir()).name
     with serving_folder(shapes_root, silent=name) as address, \

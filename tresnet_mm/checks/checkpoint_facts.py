@@ -36,7 +36,7 @@ class CheckpointFacts:
         work_dir = cfg.get('work_dir')
         if resume and work_dir and os.path.isdir(work_dir):
             latest = newest_whole(work_dir)
-            if latest is not None:
+            if latest is not None and latest.is_file():  # not a folder of shards
                 return cls(str(latest), 'resume')
         return None
 

@@ -19,6 +19,6 @@ def channel_planes(img: np.ndarray) -> np.ndarray:
     planes = np.empty((3, *img.shape[:2]), np.uint8)
     cv2.split(np.flip(img, mirrored), list(planes))
     if mirrored:
-        for plane in planes:  # OpenCV's codes: 0 mirrors the rows, 1 the columns, -1 both
-            plane[:] = cv2.flip(plane, -1 if len(mirrored) == 2 else mirrored[0])
+        for plane in planes:  # in place; OpenCV's codes: 0 mirrors the rows, 1 the columns, -1 both
+            cv2.flip(plane, -1 if len(mirrored) == 2 else mirrored[0], plane)
     return planes

@@ -42,9 +42,11 @@ class JointGraph(ExportGraph):
         heads = {IMAGE_HEAD: model.image_head, **model.image_heads}
         scores = {name: heads[name].probabilities(x.float()) for name, x in logits.items()}
         if model.label_scores != 'head':
-            own = logits[IMAGE_HEAD].float().sigmoid()
+            head, own = model.image_head, scores[IMAGE_HEAD]
+            if head.is_calibrated:  # which comes last: the scores of boxes are calibrated along
+                own = logits[IMAGE_HEAD].float().sigmoid()
             both = model.combined_scores(own, best_of_classes(found, *own.shape))
-            scores[IMAGE_HEAD] = model.image_head.calibrated_scores(both)
+            scores[IMAGE_HEAD] = head.calibrated_scores(both)
         return (*found, *scores.values())
 
 

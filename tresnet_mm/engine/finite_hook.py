@@ -7,13 +7,15 @@ from collections.abc import Callable, Mapping
 from typing import Any, cast
 
 import torch
-from mmengine.dist import get_rank
+from mmengine.device import get_device
+from mmengine.dist import all_reduce, get_rank
 from mmengine.hooks import Hook
 from mmengine.model import is_model_wrapper
 from mmengine.optim import OptimWrapperDict
 from mmengine.registry import HOOKS
 from mmengine.runner import Runner
 from torch import Tensor, nn
+from torch.distributed.fsdp import FullyShardedDataParallel
 
 ACTIONS = ('stop', 'skip')
 #: Files that a message names; the log has all of them.
@@ -31,7 +33,8 @@ class FiniteHook(Hook):
     The weights stay those of before the step. When the run stops, they are saved with the
     optimiser's state as ``not_finite_epoch_E_iter_I.pth``, from which ``tresnet-mm replay`` runs
     the step again. In mixed precision with a loss scale, steps that overflow are the scaler's to
-    skip, and only the loss is looked at.
+    skip, and only the loss is looked at; so it is with DeepSpeed, whose optimisers tell no hook of
+    their steps. Where each process has a shard of the gradients (FSDP), one answer holds for all.
 
     Args:
         action: 'stop', or 'skip' to leave the step out, weights and running statistics as they
@@ -53,6 +56,7 @@ class FiniteHook(Hook):
         self.limit = limit
         self.skipped = 0
         self._in_a_row = 0
+        self._sharded = False
         self._seen = False  # whether the loss of this iteration was looked at
         self._terms: dict[str, Tensor] = {}
         self._buffers: list[tuple[Tensor, Tensor]] = []
@@ -67,7 +71,8 @@ class FiniteHook(Hook):
         self._handles = [
             one.optimizer.register_step_pre_hook(
                 lambda optimizer, *_, runner=runner: self._before_step(runner, optimizer))
-            for one in wrappers]
+            for one in wrappers if hasattr(one.optimizer, 'register_step_pre_hook')]
+        self._sharded = isinstance(runner.model, FullyShardedDataParallel)
         model: Any = _inner(runner.model)
         parse = model.parse_losses
 
@@ -111,8 +116,13 @@ class FiniteHook(Hook):
         norms = [p.grad.norm() if p.grad.is_sparse else torch.linalg.vector_norm(p.grad)
                  for p in parameters]
         self._seen = True
-        if not norms or _all_finite(
-                [torch.stack([norm.float() for norm in norms]), *_tensors(self._terms)]):
+        finite = not norms or _all_finite(
+            [torch.stack([norm.float() for norm in norms]), *_tensors(self._terms)])
+        if self._sharded:
+            answer = torch.tensor(int(finite), device=get_device())
+            all_reduce(answer, op='min')
+            finite = bool(answer)
+        if finite:
             self._in_a_row = 0
             return
         wrong = _wrong(self._terms)
@@ -187,7 +197,8 @@ def _named(runner: Runner, parameters: list[nn.Parameter], norms: list[Tensor]) 
     names = {id(p): name for name, p in runner.model.named_parameters()}
     wrong = [names.get(id(p), 'a parameter') for p, norm in zip(parameters, norms, strict=True)
              if not norm.isfinite()]
-    return ', '.join(wrong[:MAX_NAMES] + ['...'] * (len(wrong) > MAX_NAMES))
+    shown = ', '.join(wrong[:MAX_NAMES] + ['...'] * (len(wrong) > MAX_NAMES))
+    return shown or "another process's shard"
 
 
 def _inner(model: nn.Module) -> nn.Module:

@@ -169,7 +169,9 @@ def _data(runner: Runner, max_classes: int) -> list[Fact]:
         text += f', {size * processes} a step'
         text += f' ({size} on each of {processes} processes)' if processes > 1 else ''
     wrapper = runner.optim_wrapper
-    count = 1 if isinstance(wrapper, OptimWrapperDict) else wrapper._accumulative_counts
+    # DeepSpeed counts by itself.
+    count = 1 if isinstance(wrapper, OptimWrapperDict) else getattr(
+        wrapper, '_accumulative_counts', 1)
     if count > 1:
         text += f', weights moved every {count} steps'
     facts = [('train', text)]

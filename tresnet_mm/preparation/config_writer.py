@@ -200,14 +200,14 @@ test_pipeline = [
 _LABEL_PIPELINES = """\
 train_pipeline = [
     dict(type='LoadImageChecked'),
-    dict(type='Resize', scale=scale, keep_ratio=False, backend='pillow'),
+    dict(type='AntialiasResize', scale=scale),
     dict(type='mmdet.PhotoMetricDistortion'),
     dict(type='RandomFlip', prob=flip),
     dict(type='{pack}'),
 ]
 test_pipeline = [
     dict(type='LoadImageChecked'),
-    dict(type='Resize', scale=scale, keep_ratio=False, backend='pillow'),
+    dict(type='AntialiasResize', scale=scale),
     dict(type='{pack}'),
 ]
 # What `tresnet-mm test --tta` averages: the image and, where mirrored ones are as good, its mirror.

@@ -3,14 +3,14 @@ backend_args = None
 
 train_pipeline = [
     dict(type='LoadImageChecked', backend_args=backend_args),
-    dict(type='Resize', scale=(224, 224), keep_ratio=False, backend='pillow'),
+    dict(type='AntialiasResize', scale=(224, 224)),
     dict(type='RandomFlip', prob=0.5),
     dict(type='ColorCutout', factor=0.5),
     dict(type='PackSingleLabelInputs'),
 ]
 test_pipeline = [
     dict(type='LoadImageChecked', backend_args=backend_args),
-    dict(type='Resize', scale=(224, 224), keep_ratio=False, backend='pillow'),
+    dict(type='AntialiasResize', scale=(224, 224)),
     dict(type='PackSingleLabelInputs'),
 ]
 

@@ -26,6 +26,12 @@ def close(found: Tensor, expected: Tensor, tolerance: float = 2e-5) -> bool:
     return float((found - expected).abs().max() / expected.abs().max()) < tolerance
 
 
+@pytest.fixture(autouse=True)
+def winograd(monkeypatch) -> None:
+    """Winograd's algorithm on every processor, also where it is not used."""
+    monkeypatch.setattr(fast_conv, 'WINOGRAD', True)
+
+
 @pytest.fixture
 def passes(monkeypatch) -> list[str]:
     """Which of our own algorithms ran."""
@@ -35,6 +41,15 @@ def passes(monkeypatch) -> list[str]:
         monkeypatch.setattr(fast_conv, name, lambda *args, _f=original, _name=name: (
             ran.append(_name), _f(*args))[1])
     return ran
+
+
+def test_onednn_where_vectors_are_wide(passes, monkeypatch):
+    monkeypatch.setattr(fast_conv, 'WINOGRAD', False)
+    fast, plain = pair(96, 128, 3, padding=1)
+    x = torch.randn(2, 96, 18, 18, requires_grad=True)
+    torch.testing.assert_close(fast(x), plain(x), rtol=0, atol=0)
+    fast(x).sum().backward()
+    assert passes == []
 
 
 @pytest.mark.parametrize('memory_format', FORMATS)

@@ -25,7 +25,8 @@ param_scheduler = [dict(type='OneCycleFromLR', total_steps=max_epochs, by_epoch=
 train_dataloader = dict(batch_size=4, num_workers=0, persistent_workers=False)
 val_dataloader = dict(batch_size=4, num_workers=0, persistent_workers=False)
 default_hooks = dict(checkpoint=dict(max_keep_ckpts=2))
-optim_wrapper = dict(optimizer=dict(_delete_=True, type='SGD', lr=0.01, momentum=0.9))
+optim_wrapper = dict(optimizer=dict(_delete_=True, type='SGD', lr=0.01, momentum=0.9,
+                                    weight_decay=1e-4))
 """
 SHARDED = """
 runner_type = 'FlexibleRunner'
@@ -92,9 +93,3 @@ def test_a_checkpoint_of_another_model_is_refused(train, tmp_path):
     done = train(SHARDED + 'model = dict(head=dict(num_classes=9))\n', tmp_path, '--resume',
                  '--no-check')
     assert done.returncode and '6 classes, the model has a linear head for 9' in done.stdout
-
-
-def test_the_hook_of_best_weights_says_what_to_set_instead(train, tmp_path):
-    done = train(SHARDED + "custom_hooks = [dict(type='BestWeightsHook')]\n", tmp_path)
-    assert done.returncode
-    assert "default_hooks.checkpoint.save_best='multi-label/mAP' in its place" in done.stdout
