@@ -79,7 +79,8 @@ def graph(*outputs):
         image = helper.make_tensor_value_info('images', TensorProto.FLOAT, ['n', 3, 32, 32])
         ends = [helper.make_tensor_value_info(name, TensorProto.FLOAT, ['n', 3, 32, 32]) for name in outputs]
         nodes = [helper.make_node('Identity', ['images'], [name]) for name in outputs]
-        model = helper.make_model(helper.make_graph(nodes, 'g', [image], ends), opset_imports=[helper.make_opsetid('', 17)])
+        sizes = helper.make_tensor_value_info('sizes', TensorProto.INT64, ['n', 2])
+        model = helper.make_model(helper.make_graph(nodes, 'g', [image, sizes], ends), opset_imports=[helper.make_opsetid('', 17)])
         model.ir_version = 8
         onnx.save(model, folder / 'x.onnx')
     return make

@@ -35,7 +35,7 @@ def quick(monkeypatch):
 ], ids=['at once', 'after an error', 'after silence and a cut'])
 @pytest.mark.reliability(
     done='the web server of the data falls silent, cuts a connection, or has an error of its own',
-    happens='asked three times, given up after 30 s without a byte; then one message names the file')
+    happens='asked three times, each given up after 30 s without a byte; then a message names it')
 def test_what_fails_is_tried_again(answers, attempts):
     with serving(*answers) as (address, requests):
         assert get(f'{address}/a.jpg') == BODY

@@ -89,18 +89,19 @@ def describe_preprocessing(transforms: Sequence[Any], preprocessor: ImgDataPrepr
     Returns:
         In the order in which it is done:
 
-        - ``mode``: 'squash' resizes to ``size``; 'letterbox' keeps the ratio, the longer side at
-          most the longer of ``size``, the shorter at most the shorter; 'short-side' keeps the
-          ratio, the shorter side that of ``size``, the longer rounded down; 'none' resizes nothing;
+        - ``mode``: 'squash' resizes to ``size``; 'letterbox' keeps the ratio,
+            the longer side at most the longer of ``size``, the shorter at most the shorter;
+            'short-side' keeps the ratio, the shorter side that of ``size``, the longer rounded
+            down; 'none' resizes nothing;
         - ``size``: [height, width]; absent where nothing is resized;
         - ``resample``: 'pillow' (bilinear, anti-aliased) or 'opencv' (bilinear);
         - ``crop``: [height, width] that the middle of the image is cut to, where there is;
-        - ``canvas``: [height, width] that the image is padded to at right and bottom with
-          ``canvas_value``, levels by channel, and which counts as image; where there is;
+        - ``canvas``: [height, width] that the image is padded to at right and bottom
+            with ``canvas_value``, levels by channel, and which counts as image; where there is;
         - ``channels``: 'rgb' or 'bgr', the order of all lists by channel;
         - ``mean`` and ``std``, in levels of 0 to 255: ``(pixels - mean) / std``;
-        - ``pad_divisor``: sides are padded to multiples of it, at right and bottom, with
-          ``pad_value`` after the normalisation.
+        - ``pad_divisor``: sides are padded to multiples of it, at right and bottom,
+            with ``pad_value`` after the normalisation.
 
     Raises:
         ValueError: If a step of the pipeline, or the data preprocessor, does something else.
