@@ -7,7 +7,7 @@ model = dict(
     type='MultiTaskDetector',
     detector=_base_.model,
     image_head=_base_.image_head,
-    image_loss_weight=0.1,
+    image_loss_weight=0.3,
     label_scores='mean')
 tta_model = dict(type='MultiTaskTTAModel')
 

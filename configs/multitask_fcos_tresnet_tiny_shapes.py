@@ -7,7 +7,7 @@ model = dict(
     detector=_base_.model,
     image_head=dict(
         _base_.image_head, num_classes=6, loss=dict(_base_.image_head.loss, loss_weight=6)),
-    image_loss_weight=0.1,
+    image_loss_weight=0.3,
     label_scores='mean')
 tta_model = dict(
     type='MultiTaskTTAModel',
