@@ -4,6 +4,7 @@ import copy
 import pytest
 import torch
 from mmengine.registry import MODELS, DefaultScope
+from mmengine.structures import BaseDataElement
 
 from tests.models.test_multitask_detector import (
     CLASSES,
@@ -147,3 +148,22 @@ def test_features_that_are_not_there(features, message):
         detector.update(type='SingleStageDetector', neck=None)
     with pytest.raises(ValueError, match=message):
         build(detector, dict(HEAD, features=features))
+
+
+@pytest.mark.parametrize('data', [lambda: batch(SHAPE, SHAPE), part_boxed])
+@pytest.mark.parametrize('features', ['backbone', 'neck'])
+def test_a_head_may_leave_the_detector_as_it_is(data, features):
+    detach = dict(features=features, detach_features=True)
+    model = build(image_head=dict(HEAD, **detach), image_heads=dict(
+        weather=dict(type='SingleLabelHead', num_classes=3, **detach)))
+    given = data()
+    for sample in given['data_samples']:
+        sample.weather = BaseDataElement(gt_label=torch.tensor([1]))
+    given = model.data_preprocessor(given, training=True)
+    losses = model(**given, mode='loss')
+    assert {'loss_mlc', 'weather.loss_cls'} <= losses.keys()
+    of_labels = [losses[name] for name in ('loss_mlc', 'weather.loss_cls')]
+    gradients = torch.autograd.grad(sum(of_labels), list(model.parameters()), allow_unused=True)
+    learning = {name.split('.')[0] for (name, _), gradient in
+                zip(model.named_parameters(), gradients, strict=True) if gradient is not None}
+    assert learning == {'image_head', 'image_heads'}

@@ -20,7 +20,7 @@ from .image_labels import box_scores, has_boxes, labels_from_boxes
 from .layers import norm_form
 from .losses.uncertainty_weighting import UncertaintyWeighting
 from .multilabel_classifier import MODES
-from .shared_features import Features, SharedFeatures
+from .shared_features import Features, SharedFeatures, to_learn_from
 
 #: The task of `MultiTaskDetector`'s ``image_head`` among those of the named ones.
 IMAGE_HEAD = 'image_head'
@@ -246,7 +246,7 @@ class MultiTaskDetector(BaseModel):
         else:
             head = self.image_head
             labels_from_boxes(data_samples, head.num_classes)
-            losses = labelled_loss(head, feats[head.features], data_samples, inputs)
+            losses = labelled_loss(head, to_learn_from(feats, head), data_samples, inputs)
         if not losses and get_world_size() > 1:  # so that every process has all gradients
             losses = {f'{task}.loss_absent': head.logits(feats[head.features]).sum() * 0}
         return losses

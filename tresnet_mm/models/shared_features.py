@@ -54,6 +54,14 @@ class SharedFeatures:
             yield
 
 
+def to_learn_from(features: Features, head: Any) -> Maps:
+    """The feature maps that an image-level head reads, cut off where its loss is to leave them."""
+    maps = features[head.features]
+    if not head.detach_features:
+        return maps
+    return maps.detach() if isinstance(maps, Tensor) else tuple(x.detach() for x in maps)
+
+
 def of_images(maps: Maps, chosen: Sequence[int]) -> Maps:
     """The feature maps of some images of a batch."""
     if isinstance(maps, Tensor):

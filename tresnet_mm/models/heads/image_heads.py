@@ -8,7 +8,7 @@ from mmengine.structures import BaseDataElement
 from torch import Tensor, nn
 
 from ..image_labels import fields_of_head, is_labelled
-from ..shared_features import Features, of_images
+from ..shared_features import Features, of_images, to_learn_from
 from .build_image_head import build_image_head
 from .multilabel_head import MultiLabelHead
 from .single_label_head import SingleLabelHead
@@ -60,7 +60,8 @@ class ImageHeads(ModuleDict):
         """
         fields = fields_of_head(samples, name)
         head: Any = self[name]
-        losses = labelled_loss(head, feats[head.features], fields, inputs, f'image head {name!r}: ')
+        losses = labelled_loss(head, to_learn_from(feats, head), fields, inputs,
+                               f'image head {name!r}: ')
         return {f'{name}.{key}': value for key, value in losses.items()}
 
     def predict(self, feats: Features, samples: Sequence[BaseDataElement],

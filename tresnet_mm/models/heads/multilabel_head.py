@@ -46,6 +46,8 @@ class MultiLabelHead(BaseModule):
             the device per batch; mmengine's log does the latter in every iteration anyway.
         features: Of a joint model: the part of the detector whose feature maps are read,
             'backbone' or 'neck'. A classifier's head reads the neck where there is one.
+        detach_features: Of a joint model: learn from the features without changing them, so that
+            the detector becomes what it would be without the head.
         init_cfg: MMEngine initialisation config.
 
     Raises:
@@ -66,7 +68,7 @@ class MultiLabelHead(BaseModule):
                  thresholds: float | Sequence[float] | np.ndarray | None = None,
                  check_finite: bool = True, init_cfg: dict | list | None = None,
                  class_weight: Sequence[float] | None = None, calibrated: bool = True,
-                 features: str = 'backbone') -> None:
+                 features: str = 'backbone', detach_features: bool = False) -> None:
         super().__init__(init_cfg)
         for name, value in dict(num_classes=num_classes, in_channels=in_channels).items():
             if not isinstance(value, int) or value < 1:
@@ -75,6 +77,7 @@ class MultiLabelHead(BaseModule):
         self.in_channels = in_channels
         self.check_finite = check_finite
         self.features = features
+        self.detach_features = detach_features
         self.loss_module = MODELS.build(loss or DEFAULT_LOSS)
         self.calibrated = calibrated
         self.calibration = Calibration(num_classes)
