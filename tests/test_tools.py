@@ -247,7 +247,7 @@ WRONG = {
     'base batch size': (['train', 'configs/fcos_tresnet_m.py', '--auto-scale-lr',
                          '--cfg-options', 'auto_scale_lr._delete_=True'], 'base_batch_size'),
     'suffix of out': (['test', 'configs/fcos_tresnet_m.py', 'CHECKPOINT', '--out', 'a.csv'],
-                      'a.csv: the suffix should be one of .json, .pkl'),
+                      'a.csv: the suffix should be one of .json, .npz, .pkl'),
     'masks with tta': (['test', 'configs/mask_rcnn_tresnet_m.py', 'CHECKPOINT', '--tta'],
                        'merges boxes, not masks'),
     'classwise without COCO': (['test', 'configs/fcos_tresnet_m.py', 'CHECKPOINT', '--classwise',

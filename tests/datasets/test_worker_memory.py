@@ -1,53 +1,41 @@
 """Loader processes keep the memory of one image for the next."""
 
-import ctypes
 import multiprocessing
-import platform
-import resource
+import sys
+from types import SimpleNamespace
 
-import numpy as np
 import pytest
 from torch.utils.data import DataLoader, Dataset
 
 from tresnet_mm.datasets import worker_memory
 
-MANY = 1000  # pages; five arrays of 3 MB, for which there are no huge pages yet, have 3,840
-
-
-def faults_of_arrays() -> int:
-    """Pages that the system has to give for arrays as large as those that were freed before."""
-    for _ in range(3):
-        before = resource.getrusage(resource.RUSAGE_SELF).ru_minflt
-        arrays = [np.full(3 * 2**20, 1, np.uint8) for _ in range(5)]
-        faults = resource.getrusage(resource.RUSAGE_SELF).ru_minflt - before
-        del arrays
-    return faults
-
 
 class Images(Dataset):
-    def __init__(self, keep: bool) -> None:
-        self.keep = keep
 
     def __len__(self) -> int:
         return 1
 
     def __getitem__(self, index: int) -> int:
-        libc = ctypes.CDLL(None)  # what glibc starts with, whatever this process has learnt since
-        assert libc.mallopt(worker_memory._M_MMAP_THRESHOLD, 128 * 1024)
-        assert libc.mallopt(worker_memory._M_TRIM_THRESHOLD, 128 * 1024)
-        worker_memory.keep_freed_memory.cache_clear()
-        if self.keep:
-            worker_memory.keep_memory_in_worker()
-        return faults_of_arrays()
+        worker_memory.keep_memory_in_worker()
+        return worker_memory.keep_freed_memory.cache_info().currsize
 
 
-@pytest.mark.skipif(platform.libc_ver()[0] != 'glibc', reason='glibc alone is told to')
 def test_a_worker_keeps_what_it_freed():
     if multiprocessing.get_start_method() != 'fork':
         pytest.skip('other kinds of processes take seconds to start')
-    plain, kept = (int(next(iter(DataLoader(Images(keep), num_workers=1))))
-                   for keep in (False, True))
-    assert kept < MANY < plain
+    worker_memory.keep_freed_memory.cache_clear()
+    assert next(iter(DataLoader(Images(), num_workers=1))).tolist() == [1]
+    assert next(iter(DataLoader(Images(), num_workers=0))).tolist() == [0]
+
+
+@pytest.mark.skipif(sys.platform != 'linux', reason='glibc alone is told to')
+def test_arrays_of_images_come_from_what_is_kept(monkeypatch):
+    told = []
+    monkeypatch.setattr(worker_memory.ctypes, 'CDLL', lambda name: SimpleNamespace(
+        mallopt=lambda *option: told.append(option) or 1))
+    assert worker_memory.keep_freed_memory.__wrapped__()
+    # M_MMAP_THRESHOLD and M_TRIM_THRESHOLD of malloc.h, bytes
+    assert told == [(-3, 32 * 2**20), (-1, 64 * 2**20)]
 
 
 def test_the_main_process_is_left_alone(monkeypatch):

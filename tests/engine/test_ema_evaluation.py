@@ -193,7 +193,8 @@ def test_a_damaged_record_and_left_files_do_not_stop_a_resumed_run(tmp_path, cap
 
     from tresnet_mm.engine import BestWeightsHook
     (tmp_path / 'best_weights.json').write_text('{"file": ')
-    runner = SimpleNamespace(work_dir=tmp_path, _resume=True, logger=logging.getLogger('best'))
+    runner = SimpleNamespace(work_dir=tmp_path, _resume=True, logger=logging.getLogger('best'),
+                             model=torch.nn.Identity())
     hook = BestWeightsHook()
     hook.before_train(runner)
     assert hook.best is None

@@ -73,7 +73,8 @@ def test_tool_improves_f1(tmp_path, repo_root):
     rng = np.random.default_rng(0)
     targets = (rng.random((200, 3)) < 0.2).astype(np.int8)
     scores = (0.3 * targets + 0.4 * rng.random((200, 3))).astype(np.float32)  # all below 0.7
-    np.savez(tmp_path / 's.npz', scores=scores, targets=targets, classes=['a', 'b', 'c'])
+    np.savez(tmp_path / 's.npz', scores=scores, targets=targets, classes=['a', 'b', 'c'],
+             images=[f'{i}.jpg' for i in range(200)])
     run = subprocess.run([sys.executable, repo_root / 'tools/analysis/choose_thresholds.py',
                           's.npz', 't.json'], cwd=tmp_path, capture_output=True, text=True,
                          env=None)
