@@ -2,6 +2,9 @@
 
 import json
 import math
+import subprocess
+import sys
+from pathlib import Path
 
 import pytest
 import torch
@@ -15,6 +18,7 @@ from tests.lines import needs_compiler, needs_triton
 from tresnet_mm.models.layers import abn_function
 from tresnet_mm.models.losses import chunked_binary_loss
 
+ROOT = Path(__file__).resolve().parents[2]
 ABN, TRITON = 'ABN against float64', 'ABN against float64, triton'
 LOSSES = 'losses against float64'
 
@@ -75,10 +79,6 @@ def test_a_part_ends_no_other():
     def needs(_):
         raise Absent('two GPUs are needed')
 
-    def endless(_):
-        while True:
-            pass
-
     parts = [
         Part('failing', fails, 1), Part('absent', needs, 1, correctness=True),
         Part('fine', lambda _: [dict(what='x', right=True)], 1, correctness=True)]
@@ -87,9 +87,26 @@ def test_a_part_ends_no_other():
     assert [part.get('reason') for part in results] == [
         'ValueError: no such thing', 'two GPUs are needed', None]
     assert all_right(results)
-    endless = Part('endless', endless, 0).run(tiny(None), left=0.1)
-    assert endless['status'] == 'dropped'
-    assert endless['reason'] == 'not through in the 0 s that were left'
+
+
+ENDLESS = """
+from benchmarks.gpu.parts import Part
+from tests.benchmarks.test_gpu import tiny
+
+def endless(_):
+    while True:
+        pass
+
+result = Part('endless', endless, 0).run(tiny(None), left=0.1)
+print(result['status'], result['reason'], sep=': ')
+"""
+
+
+def test_what_does_not_end_is_broken_off():
+    # in a process of its own, as the call itself: the alarm is the whole process's
+    done = subprocess.run([sys.executable, '-c', ENDLESS], cwd=ROOT, capture_output=True,
+                          text=True)
+    assert 'dropped: not through in the 0 s that were left' in done.stdout, done.stderr
 
 
 @pytest.mark.parametrize('result, right', [
