@@ -2,6 +2,7 @@
 
     python -m tests.mutation
     python -m tests.mutation --area losses --sample 40
+    python -m tests.mutation --area losses --module hill_loss --sample 1000 --out docs/mutation.json
 
 Of each module ``--sample`` mutants are drawn. The exit status is 1 if fewer than 90 % of an area's
 are found; those that no test can tell from the original are in ``explained.py`` and not counted.
@@ -25,14 +26,17 @@ from tests.mutation.run import ROOT, preload, survives
 LEAST = 0.9
 
 
-def run_area(area: Area, sample: int, seed: int) -> dict:
-    """Run the tests of an area against mutants of its modules.
+def run_area(area: Area, names: list[str] | None, sample: int, seed: int) -> dict:
+    """Run the tests of an area against mutants of its modules, or of those of some names.
 
     Raises:
         RuntimeError: The tests fail as they are.
+        ValueError: The area has no modules of these names.
     """
     files = sorted(file for pattern in area.modules for file in ROOT.glob(pattern)
-                   if file.name != '__init__.py')
+                   if file.name != '__init__.py' and (names is None or file.stem in names))
+    if not files:
+        raise ValueError(f'no module of {area.modules} is called {names}')
     patience = patience_of(area, files[0])
     modules = {}
     for file in files:
@@ -40,9 +44,10 @@ def run_area(area: Area, sample: int, seed: int) -> dict:
         drawn = random.Random(seed).sample(every, min(sample, len(every)))
         alive = survivors(file, drawn, area, patience)
         modules[str(file.relative_to(ROOT))] = dict(
-            mutants=len(every), tried=len(drawn), killed=len(drawn) - len(alive), survivors=alive)
+            mutants=len(every), seed=seed, tried=len(drawn), killed=len(drawn) - len(alive),
+            survivors=alive)
         print(f'{file.name}: {len(drawn) - len(alive)} of {len(drawn)} found', flush=True)
-    return with_shares(dict(tests=area.tests, sample=sample, seed=seed, modules=modules))
+    return dict(tests=area.tests, modules=modules)
 
 
 def run_again(area: Area, kept: dict) -> dict:
@@ -62,7 +67,7 @@ def run_again(area: Area, kept: dict) -> dict:
             patience = patience or patience_of(area, file)
             module['survivors'] = survivors(file, again, area, patience)
             module['killed'] = module['tried'] - len(module['survivors'])
-    return with_shares(kept)
+    return kept
 
 
 def patience_of(area: Area, file: Path) -> float:
@@ -98,6 +103,8 @@ def main() -> int:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument('--area', nargs='+', choices=sorted(AREAS), default=list(AREAS))
+    parser.add_argument('--module', nargs='+', help='file names without .py; the other modules of '
+                        'an area stay as they are in --out')
     parser.add_argument('--sample', type=int, default=40, help='mutants a module (%(default)s)')
     parser.add_argument('--seed', type=int, default=0, help='of the sample (%(default)s)')
     parser.add_argument('--out', type=Path, help='file to keep the results in; the areas that '
@@ -111,16 +118,20 @@ def main() -> int:
     with tempfile.TemporaryDirectory(prefix='mutation-') as folder:
         os.environ['HYPOTHESIS_STORAGE_DIRECTORY'] = folder
         for name in args.area:
+            kept = read(args.out).get(name, {})
             if args.again:
-                result = run_again(AREAS[name], read(args.out)[name])
+                result = run_again(AREAS[name], kept)
             else:
-                result = run_area(AREAS[name], args.sample, args.seed)
+                result = run_area(AREAS[name], args.module, args.sample, args.seed)
+                if args.module:
+                    result['modules'] = {**kept.get('modules', {}), **result['modules']}
+            result = with_shares(result)
             print(json.dumps({name: {key: result[key] for key in ('killed', 'faults', 'share')}}))
             failed |= result['share'] < LEAST
             if args.out:
                 areas = {**read(args.out), name: result}
-                kept = {key: areas[key] for key in AREAS if key in areas}
-                args.out.write_text(json.dumps(dict(areas=kept), indent=1) + '\n')
+                ordered = {key: areas[key] for key in AREAS if key in areas}
+                args.out.write_text(json.dumps(dict(areas=ordered), indent=1) + '\n')
     return int(failed)
 
 
