@@ -4,15 +4,16 @@ import sys
 
 import numpy as np
 import pytest
-from scipy.io import savemat
 
 from tresnet_mm.datasets.annotations import read_mat
+
+scipy_io = pytest.importorskip('scipy.io')
 
 
 @pytest.fixture
 def path(tmp_path):
     path = str(tmp_path / 'setid.mat')
-    savemat(path, dict(trnid=np.array([[3, 5]]), tstid=np.array([[1.5]]), names=['a', 'bc']))
+    scipy_io.savemat(path, dict(trnid=np.array([[3, 5]]), tstid=np.array([[1.5]]), names=['a', 'bc']))
     return path
 
 

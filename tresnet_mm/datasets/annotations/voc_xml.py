@@ -93,7 +93,9 @@ def read_voc_objects(path: str, backend_args: Mapping | None = None) -> list[VOC
 
 
 def read_voc_file(path: str, backend_args: Mapping | None = None) -> VOCFile:
-    """Read an XML file with its boxes. Entities and external parts are refused, never fetched.
+    """Read an XML file with its boxes.
+
+    Entities are refused. A document type that is kept elsewhere is passed over, never fetched.
 
     Raises:
         FileNotFoundError: There is no such file.
