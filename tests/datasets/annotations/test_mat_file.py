@@ -13,7 +13,8 @@ scipy_io = pytest.importorskip('scipy.io')
 @pytest.fixture
 def path(tmp_path):
     path = str(tmp_path / 'setid.mat')
-    scipy_io.savemat(path, dict(trnid=np.array([[3, 5]]), tstid=np.array([[1.5]]), names=['a', 'bc']))
+    scipy_io.savemat(path, dict(
+        trnid=np.array([[3, 5]]), tstid=np.array([[1.5]]), names=['a', 'bc']))
     return path
 
 

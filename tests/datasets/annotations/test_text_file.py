@@ -98,9 +98,11 @@ def test_text_is_read_as_it_is(tmp_path, read, encoding):
 
 @pytest.mark.parametrize('data, message', [
     (b'a\nb\nk\xf6ter', ': not UTF-8 text (byte 0xf6 in line 3): save it as UTF-8'),
+    (b'\n\xe7', ': not UTF-8 text (byte 0xe7 in line 2): save it as UTF-8'),
     (b'\xe7', ': not UTF-8 text (byte 0xe7 in line 1): save it as UTF-8'),
     ('dog'.encode('utf-16-le'),
      ':1: a NUL character: no text, or UTF-16; save it as UTF-8'),
+    (b'\n\0', ':2: a NUL character: no text, or UTF-16; save it as UTF-8'),
     (b'a\n\nb\0\n\0', ':3: a NUL character: no text, or UTF-16; save it as UTF-8'),
     (b'\xff\xfe' + 'dog'.encode('utf-16-le'),
      ': not UTF-8 text (it is UTF-16): save it as UTF-8'),
