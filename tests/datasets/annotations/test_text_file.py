@@ -76,7 +76,7 @@ def test_a_socket_is_no_file(tmp_path, monkeypatch):
     ('a\0b', repr('a\0b')), ('\0' + 'x' * 198, repr('\0' + 'x' * 198)),
     ('\0' + 'x' * 199, repr('\0' + 'x' * 199 + '...'))])
 def test_a_name_that_no_file_has(name, shown):
-    assert refusal(check_regular_file, name) == f'{shown} cannot be opened: embedded null byte'
+    assert refusal(check_regular_file, name).startswith(f'{shown} cannot be opened: ')
 
 
 def test_too_long_a_name_is_shown_in_part():
