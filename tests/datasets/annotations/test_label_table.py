@@ -83,6 +83,9 @@ def test_jsonl(tmp_path):
      "4: image 'a.jpg' is listed twice, first in line 2"),
     (f'img_path,labels\na.jpg,{"x" * 131073}\n',
      '2: not CSV: field larger than field limit (131072)'),
+    # the quote would take the rest of the file for the name of a class
+    ('img_path,labels\na.jpg,"dog\nb.jpg,cat\n', '3: not CSV: unexpected end of data'),
+    ('img_path,labels\na.jpg,"dog";"cat"\n', '2: not CSV: \',\' expected after \'"\''),
 ])
 def test_csv_that_is_refused(tmp_path, text, message):
     path = write(tmp_path, 'a.csv', text)

@@ -52,6 +52,7 @@ FORM = 'expected an identifier and a name such as "/m/011k07,Tortoise", got '
     ('', ': lists no class'),
     ('LabelName,DisplayName\n\n', ': lists no class'),
     (f'/m/1,Mouse\n/m/2,{"x" * 131073}', f':2: not CSV: {TOO_LONG}'),
+    ('/m/1,"Mouse\n/m/2,Bat\n', ':2: not CSV: unexpected end of data'),
 ])
 def test_descriptions_that_are_refused(tmp_path, text, message):
     path = write(tmp_path, text)
@@ -200,6 +201,9 @@ def test_confidences_that_are_refused(tmp_path, least, text, message):
     (HEADER + f'a,v,/m/cow,{"9" * 40}\n',
      f"2: Confidence '{'9' * 30}' should be a number from 0 to 1"),
     (HEADER + f'a,{"x" * 131073},/m/cow,1\n', f'2: not CSV: {TOO_LONG}'),
+    # the quote would take the rest of the table for the last cell of its row
+    ('ImageID,LabelName,Confidence,Source\na,/m/cow,1,"v\nb,/m/cow,1,v\n',
+     '3: not CSV: unexpected end of data'),
 ])
 def test_a_table_that_is_refused(tmp_path, text, message):
     path = write(tmp_path, text)

@@ -151,7 +151,7 @@ def read_image_labels(path: str, index: Mapping[str, int | None],
 def _rows(path: str, backend_args: Mapping | None) -> Iterator[tuple[str, list[str]]]:
     """Rows of a CSV without the empty ones, with their place."""
     with open_text(path, backend_args) as file:
-        reader = csv.reader(file)
+        reader = csv.reader(file, strict=True)  # no open quotes
         try:
             for cells in reader:
                 if any(cells):
@@ -163,7 +163,7 @@ def _rows(path: str, backend_args: Mapping | None) -> Iterator[tuple[str, list[s
 def _label_rows(path: str, backend_args: Mapping | None) -> Iterator[tuple[int, str, str, str]]:
     """Line, image, class and confidence of each row."""
     with open_text(path, backend_args) as file:
-        reader = csv.reader(file)
+        reader = csv.reader(file, strict=True)  # no open quotes
         try:
             header = [name.strip() for name in next(reader, [])]
             missing = [name for name in _COLUMNS if name not in header]
