@@ -4,6 +4,10 @@ Each by its module, what was there, and what took its place.
 """
 
 EXPLAINED: dict[tuple[str, str, str], str] = {
+    ('tresnet_mm/checkpoint/arch.py',
+     "zip(settings['depths'], settings['blocks'], strict=True)",
+     "zip(settings['depths'], settings['blocks'])"):
+        'an arch has four of both, which `arch_settings` has seen to',
     ('tresnet_mm/models/layers/abn_function.py', 'y > 0', 'y >= 0'):
         'at y = 0 both branches are 0',
     ('tresnet_mm/models/losses/chunked_single_label_loss.py',

@@ -63,8 +63,9 @@ def survives(file: Path, source: str, tests: Sequence[str], patience: float) -> 
 
 def own_tests(file: Path, tests: Sequence[str]) -> list[list[str]]:
     """What pytest is given to run the tests of a module's name, where its area has such a file."""
-    beside = (ROOT / folder / f'test_{file.stem}.py' for folder in tests)
-    return [[str(own)] for own in beside if own.exists()]
+    name = f'test_{file.stem}.py'
+    inside = (path if path.name == name else path / name for path in map(ROOT.joinpath, tests))
+    return [[str(own)] for own in inside if own.exists()]
 
 
 def _test(module: str, source: str, rounds: Sequence[Sequence[str]]) -> int:
