@@ -27,6 +27,7 @@ AREAS = {
     'abn': Area([f'tresnet_mm/models/layers/{name}.py' for name in
                  ('abn_function', 'group_statistics', 'inplace_abn')],
                 ['tests/models/layers/test_group_statistics.py',
-                 'tests/models/layers/test_inplace_abn.py']),
+                 'tests/models/layers/test_inplace_abn.py', 'tests/models/layers/test_triton_abn.py',
+                 '-k', 'not compiles_for_a_gpu and not two_processes']),
     'annotations': Area(['tresnet_mm/datasets/annotations/*.py'], ['tests/datasets/annotations']),
 }
