@@ -26,8 +26,8 @@ AREAS = {
                      ('arch', 'conversion', 'formats', 'heads', 'norms', 'convert', 'checking')]),
     'abn': Area([f'tresnet_mm/models/layers/{name}.py' for name in
                  ('abn_function', 'group_statistics', 'inplace_abn')],
-                ['tests/models/layers/test_group_statistics.py',
-                 'tests/models/layers/test_inplace_abn.py', 'tests/models/layers/test_triton_abn.py',
+                [*(f'tests/models/layers/test_{name}.py' for name in
+                   ('abn_function', 'group_statistics', 'inplace_abn', 'triton_abn')),
                  '-k', 'not compiles_for_a_gpu and not two_processes']),
     'annotations': Area(['tresnet_mm/datasets/annotations/*.py'], ['tests/datasets/annotations']),
 }
