@@ -5,6 +5,7 @@ import itertools
 import pytest
 import torch
 
+from tests.models.readbacks import Readbacks
 from tresnet_mm.models.layers import InPlaceABN
 from tresnet_mm.models.layers.abn_function import (
     FEWEST_SIDE_BY_SIDE,
@@ -62,3 +63,11 @@ def test_gradients_of_what_needs_them(needed, training):
 
     for found, whole, need in zip(run(needed), run([True] * 3), needed, strict=True):
         assert torch.equal(found, whole) if need else found is None
+
+
+def test_the_average_of_all_batches_reads_nothing_from_the_device():
+    """Its weight comes from a count that lies there."""
+    layer = InPlaceABN(3, momentum=None)
+    with Readbacks('cpu') as reads:
+        layer(torch.randn(2, 3, 4, 4))
+    assert reads.ours == []
