@@ -22,6 +22,7 @@ MANY = FEWEST_VALUES // FEWEST_SIDE_BY_SIDE
     (torch.empty(1, MANY, FEWEST_SIDE_BY_SIDE), True),
     (torch.empty(1, MANY, FEWEST_SIDE_BY_SIDE // 4, 4), True),
     (torch.empty(1, MANY, FEWEST_SIDE_BY_SIDE, dtype=torch.float64), True),
+    (torch.empty(1, MANY, FEWEST_SIDE_BY_SIDE // 2, 1, 2), True),
     (torch.empty(1, MANY - 1, FEWEST_SIDE_BY_SIDE), False),
     (torch.empty(2, MANY, FEWEST_SIDE_BY_SIDE - 1), False),
     (torch.empty(FEWEST_VALUES, 1), False),  # no positions
