@@ -41,6 +41,11 @@ def test_on_a_device_that_is_not_looked_at():
     assert loss_of(x, classes).device.type == 'meta'
 
 
+def test_an_ignored_sample_needs_no_second_class():
+    loss = loss_of(torch.zeros(2, 1), torch.tensor([-1, 0]), label_smoothing=0)
+    assert loss.tolist() == [0, 0]
+
+
 def test_targets_of_any_integers():
     x, classes = draw()[0], torch.tensor([0, 1, 2, 3, 0, 1])
     for dtype in (torch.int32, torch.uint8, torch.int8):
