@@ -22,10 +22,12 @@ AREAS = {
                    ['tests/evaluation/test_multilabel_metric.py', '-k', 'not two_processes']),
     'mapping': Area([f'tresnet_mm/checkpoint/{name}.py' for name in
                      ('arch', 'conversion', 'formats', 'heads', 'norms')],
-                    ['tests/checkpoint/test_convert.py', 'tests/checkpoint/test_checking.py']),
+                    [f'tests/checkpoint/test_{name}.py' for name in
+                     ('arch', 'conversion', 'formats', 'heads', 'norms', 'convert', 'checking')]),
     'abn': Area([f'tresnet_mm/models/layers/{name}.py' for name in
                  ('abn_function', 'group_statistics', 'inplace_abn')],
-                ['tests/models/layers/test_group_statistics.py',
-                 'tests/models/layers/test_inplace_abn.py']),
+                [*(f'tests/models/layers/test_{name}.py' for name in
+                   ('abn_function', 'group_statistics', 'inplace_abn', 'triton_abn')),
+                 '-k', 'not compiles_for_a_gpu and not two_processes']),
     'annotations': Area(['tresnet_mm/datasets/annotations/*.py'], ['tests/datasets/annotations']),
 }

@@ -63,7 +63,7 @@ def reference_shapes(arch: str | dict[str, Any], channels: int) -> dict[str, Sha
             shapes |= _block(name, kind, width, planes)
             if stage < 3:
                 shapes |= _squeeze_excite(f'{name}.se', planes, se_channels(kind, planes))
-            if width != out or (block == 0 and stage > 0):
+            if width != out:
                 shapes |= _conv_norm(f'{name}.downsample.proj', width, out, 1)
             width = out
         planes *= 2
