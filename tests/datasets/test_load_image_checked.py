@@ -4,12 +4,14 @@ import io
 import os
 import resource
 from pathlib import Path
+from typing import ClassVar
 
 import cv2
 import mmcv
 import numpy as np
 import pytest
 from mmcv.transforms import LoadImageFromFile
+from mmengine.fileio import LocalBackend, register_backend
 from mmengine.registry import DATASETS, TRANSFORMS, init_default_scope
 from PIL import Image
 
@@ -304,3 +306,48 @@ def test_arguments_of_mmcv(tmp_path):
             assert ours['ori_shape'] == ours['img_shape'] == (24, 32)
     assert LoadImageChecked(ignore_empty=True)(dict(img_path='/no/such.png')) is None
     assert 'max_pixels=5' in repr(LoadImageChecked(max_pixels=5))
+
+
+def test_settings_that_are_wrong_are_named(tmp_path):
+    with pytest.raises(ValueError, match="on_error must be 'raise' or 'skip', got 'ignore'"):
+        LoadImageChecked(on_error='ignore')
+    Image.fromarray(noise()).save(tmp_path / 'x.png')
+    with pytest.raises(ValueError, match=r'x\.png.*backend: other is not supported'):
+        LoadImageChecked(imdecode_backend='other')(dict(img_path=str(tmp_path / 'x.png')))
+
+
+def test_size_of_an_image_behind_a_file_backend(tmp_path):
+    Image.fromarray(noise(24, 32)).save(tmp_path / 'x.png')
+    backend = dict(backend='CountingBackend')
+    register_backend('CountingBackend', CountingBackend, force=True)
+    assert read_image_size(str(tmp_path / 'x.png'), backend) == (32, 24)
+    assert CountingBackend.read == [str(tmp_path / 'x.png')]
+
+
+class CountingBackend(LocalBackend):
+    """Files behind a backend, as those of a store are."""
+
+    read: ClassVar[list[str]] = []
+
+    def get(self, filepath):
+        self.read.append(str(filepath))
+        return super().get(filepath)
+
+
+def test_more_than_sixteen_bits_are_refused(tmp_path):
+    Image.fromarray(np.full((4, 4), 70_000, np.int32)).save(tmp_path / 'x.tiff')
+    with pytest.raises(ValueError, match='mode I with levels beyond 16 bits is not supported'):
+        decode_image((tmp_path / 'x.tiff').read_bytes(), backend='pillow')
+
+
+def test_what_opencv_refuses_is_pillows(monkeypatch):
+    """OpenCV has a limit of its own for pixels, and raises beyond it."""
+    image = noise()
+    file = io.BytesIO()
+    Image.fromarray(image).save(file, 'PNG')
+
+    def refuse(*args):
+        raise cv2.error('OpenCV: CV_IO_MAX_IMAGE_PIXELS')
+
+    monkeypatch.setattr(cv2, 'imdecode', refuse)
+    assert np.array_equal(decode_image(file.getvalue(), backend='cv2'), image[..., ::-1])
