@@ -34,8 +34,8 @@ def test_a_path_that_leads_elsewhere_is_told_of(tmp_path, path):
     fill(tmp_path, {'data.yaml': f'{NAMES}path: {path}\ntrain: images', **IMAGES})
     data = read_source(tmp_path)
     assert seen(data) == {'images/a.jpg': ('train', YOLO_BOXES, {1})}
-    assert data.notes[1:] == (f"path '{path}' of data.yaml was not followed: the images were looked "
-                              'for beside it.',)
+    assert data.notes[1:] == (f"path '{path}' of data.yaml was not followed: the images were "
+                              'looked for beside it.',)
 
 
 def test_empty_lines_of_a_list_are_no_images(tmp_path):
