@@ -13,7 +13,7 @@ from mmcv.transforms import LoadImageFromFile
 from mmengine.registry import DATASETS, TRANSFORMS, init_default_scope
 from PIL import Image
 
-from tests.bad_input.case import alarm
+from benchmarks.time_limit import time_limit
 from tests.bad_input.cases_data import png_header
 from tresnet_mm.datasets import CustomMultiLabel, LoadImageChecked, check_images
 from tresnet_mm.datasets.image_file import MAX_PIXELS, decode_image, read_image_size
@@ -213,7 +213,7 @@ def test_length_that_a_png_claims_costs_no_memory(tmp_path, loader, length):
     at = content.index(b'IDAT') - 4
     path.write_bytes(content[:at] + length.to_bytes(4, 'big') + content[at + 4:])
     before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-    with alarm(20):
+    with time_limit(20):
         image = load(loader, path)
     assert np.array_equal(image, noise(96, 96)[..., ::-1])
     assert resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before < 100 * 1024
@@ -252,7 +252,7 @@ def test_what_is_no_file(tmp_path, name, on_error):
     os.mkfifo(tmp_path / 'pipe')
     path = str(tmp_path / name) if name == 'pipe' else name
     loader = LoadImageChecked(on_error=on_error)
-    with alarm(20):
+    with time_limit(20):
         if on_error == 'skip':
             assert loader(dict(img_path=path)) is None
             assert loader.skipped == 1
@@ -274,7 +274,7 @@ def test_training_skips_what_cannot_be_opened(tmp_path):
     dataset = CustomMultiLabel(
         'a.csv', data_root=str(tmp_path), pipeline=[
             dict(type='LoadImageChecked', on_error='skip'), dict(type='PackMultiLabelInputs')])
-    with alarm(20):
+    with time_limit(20):
         assert dataset[0]['data_samples'].img_id == 'good.png'
 
 

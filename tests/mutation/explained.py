@@ -32,4 +32,15 @@ EXPLAINED: dict[tuple[str, str, str], str] = {
      'torch.empty(len(logits), dtype=dtype, device=logits.device)',
      'torch.empty(len(logits), dtype=dtype)'):
         'shows on a GPU alone',
+    ('tresnet_mm/datasets/annotations/coco_objects.py',
+     'zip(file.category_ids(classes), names, strict=True)',
+     'zip(file.category_ids(classes), names)'):
+        'there is one id a name, or category_ids has raised',
+    ('tresnet_mm/datasets/annotations/coco_objects.py', 'True', 'False'):
+        'the strict of the same zip',
+    ('tresnet_mm/datasets/annotations/coco_values.py',
+     'kinds <= {int, str}', 'kinds < {int, str}'):
+        'the way for floats gives the same, slower',
+    ('tresnet_mm/datasets/annotations/file_names.py', "return ''", 'return None'):
+        'of a private function; asked is only whether there is a fault',
 }
