@@ -1,9 +1,11 @@
 """InPlaceABN against batch norm and the activation in float64, and against the compiled package."""
 
 import copy
+from types import SimpleNamespace
 
 import pytest
 import torch
+import torch.distributed as dist
 import torch.nn.functional as F
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -13,7 +15,7 @@ from mmengine.optim import build_optim_wrapper
 from torch import nn
 
 from tests.lines import needs_compiler, needs_half_on_cpu
-from tresnet_mm.models.layers import InPlaceABN, abn_function
+from tresnet_mm.models.layers import InPlaceABN, abn_function, inplace_abn
 
 ACTIVATIONS = [('leaky_relu', 0.01), ('leaky_relu', 0.001), ('elu', 1.0), ('elu', 0.5),
                ('identity', 1.0)]
@@ -349,3 +351,31 @@ def test_the_compiled_backend_takes_gradients_of_any_layout(memory_format):
         # A sliced gradient, as one that comes from a layer with padding.
         module(leaf * 1).backward(grad)
     torch.testing.assert_close(found.grad, expected.grad, atol=1e-5, rtol=1e-4)
+
+
+@pytest.mark.parametrize(('sync', 'initialized', 'world', 'synchronises'), [
+    (True, True, 2, True), (True, True, 1, False), (True, False, 2, False),
+    (False, True, 2, False)])
+def test_when_it_synchronises(sync, initialized, world, synchronises, monkeypatch):
+    monkeypatch.setattr(dist, 'is_initialized', lambda: initialized)
+    monkeypatch.setattr(dist, 'get_world_size', lambda *_: world)
+    monkeypatch.setattr(type(dist.group), 'WORLD', property(lambda self: 'all'), raising=False)
+    assert InPlaceABN(2, sync=sync)._group() == ('all' if synchronises else None)
+
+
+@pytest.mark.parametrize('group', [None, 'all'])
+def test_what_the_compiled_package_is_called_with(group, monkeypatch):
+    """By a stand-in: its synchronised function has the group as well."""
+    called = []
+
+    def take(name):
+        return lambda x, *others: called.append((name, *others[4:])) or x * 2
+
+    functions = SimpleNamespace(inplace_abn=take('own'), inplace_abn_sync=take('sync'))
+    monkeypatch.setattr(inplace_abn, '_import_inplace_abn', lambda: functions)
+    monkeypatch.setattr(InPlaceABN, '_group', lambda self: group)
+    layer = InPlaceABN(2, momentum=0.3, eps=1e-3, backend='inplace_abn')
+    constants = (True, 0.3, 1e-3, 'leaky_relu', 0.01)
+    x = torch.randn(2, 2, 3, 3)
+    assert torch.equal(layer(x), x * 2)
+    assert called == [('own', *constants) if group is None else ('sync', *constants, group)]
