@@ -1,6 +1,7 @@
 """InPlaceABN against batch norm and the activation in float64, and against the compiled package."""
 
 import copy
+import sys
 
 import pytest
 import torch
@@ -374,3 +375,15 @@ def test_a_group_of_one_process_changes_nothing(activation, param, group, monkey
     torch.testing.assert_close(found, expected, rtol=1e-4, atol=1e-5)
     torch.testing.assert_close(layer.running_mean, alone.running_mean)
     torch.testing.assert_close(layer.running_var, alone.running_var)
+
+
+def test_a_layer_says_what_it_is():
+    assert repr(InPlaceABN(4, eps=0.001, activation='elu', activation_param=0.5)) == (
+        "InPlaceABN(4, eps=0.001, momentum=0.1, affine=True, activation='elu', "
+        "activation_param=0.5, sync=False, backend='torch')")
+
+
+def test_the_compiled_package_is_asked_for_where_it_is_missing(monkeypatch):
+    monkeypatch.setitem(sys.modules, 'inplace_abn', None)
+    with pytest.raises(ImportError, match="backend='inplace_abn' needs the compiled package: pip"):
+        InPlaceABN(4, backend='inplace_abn')(torch.randn(2, 4, 3, 3))
