@@ -8,8 +8,26 @@ EXPLAINED: dict[tuple[str, str, str], str] = {
      "zip(settings['depths'], settings['blocks'], strict=True)",
      "zip(settings['depths'], settings['blocks'])"):
         'an arch has four of both, which `arch_settings` has seen to',
+    ('tresnet_mm/checkpoint/arch.py', 'True', 'False'):
+        'strict, of the same `zip`',
+    ('tresnet_mm/datasets/annotations/label_table.py',
+     'zip(header[1:], cells[1:], strict=True)', 'zip(header[1:], cells[1:])'):
+        'rows of another length than the header are refused before',
+    ('tresnet_mm/datasets/annotations/label_table.py', 'True', 'False'):
+        'strict of the same zip',
+    ('tresnet_mm/datasets/annotations/open_images.py', 'numbers.clear()', 'pass'):
+        'gives memory back before the labels are sorted',
     ('tresnet_mm/models/layers/abn_function.py', 'y > 0', 'y >= 0'):
         'at y = 0 both branches are 0',
+    ('tresnet_mm/models/layers/abn_function.py', '32', '33'):
+        'FEWEST_SIDE_BY_SIDE, on which speed alone depends',
+    ('tresnet_mm/models/layers/abn_function.py', '9', '10'):
+        'the Nones at the end of the gradients, of which autograd takes any number',
+    ('tresnet_mm/models/layers/abn_function.py',
+     'need_x and (not per_process)', 'need_x or not per_process'):
+        'computes a gradient that is replaced or not used',
+    ('tresnet_mm/models/layers/abn_function.py', 'True', 'False'):
+        'that y is the output of the leaky ReLU, whose input has the same sign',
     ('tresnet_mm/models/losses/chunked_single_label_loss.py',
      'torch.empty(len(logits), dtype=dtype, device=logits.device)',
      'torch.empty(len(logits), dtype=dtype)'):

@@ -136,8 +136,7 @@ def translate(checkpoint: Mapping[str, Any], norm: str | None = 'InPlaceABN',
     classes = _classes(around, head.num_classes)
     out = OrderedDict({f'backbone.{key}': value for key, value in backbone.items()} | rest)
     set_metadata(out, _metadata(state_dict, layout, target, classes))
-    return Converted(out, arch, in_channels(backbone), family, target, *head[:3],
-                     classes), problems
+    return Converted(out, arch, in_channels(backbone), family, target, *head, classes), problems
 
 
 def recorded_norm(state_dict: Mapping[str, Tensor], prefix: str = '') -> str | None:

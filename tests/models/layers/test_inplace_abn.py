@@ -17,7 +17,8 @@ from torch import nn
 from tests.lines import needs_compiler, needs_half_on_cpu
 from tresnet_mm.models.layers import InPlaceABN, abn_function
 
-ACTIVATIONS = [('leaky_relu', 0.01), ('leaky_relu', 0.001), ('elu', 1.0), ('identity', 1.0)]
+ACTIVATIONS = [('leaky_relu', 0.01), ('leaky_relu', 0.001), ('elu', 1.0), ('elu', 0.5),
+               ('identity', 1.0)]
 GLOO = dist.is_available() and dist.is_gloo_available()
 FORMATS = [torch.contiguous_format, torch.channels_last]
 

@@ -69,7 +69,7 @@ def read_label_table(path: str, label_separator: str = ';',
 
 
 def _read_csv(path: str, text: str, label_separator: str) -> LabelTable:
-    reader = csv.reader(io.StringIO(text, newline=''))
+    reader = csv.reader(io.StringIO(text, newline=''), strict=True)  # no open quotes
     try:
         header = [name.strip() for name in next(reader, [])]
         by_name = header[1:] == ['labels']

@@ -2,6 +2,7 @@
 from __future__ import annotations
 
 import csv
+import math
 import re
 from array import array
 from collections.abc import Callable, Iterator, Mapping
@@ -142,7 +143,7 @@ def read_image_labels(path: str, index: Mapping[str, int | None],
             images.append(number)
             codes.append(2 * label + present)
             lines.append(line)
-    names = np.array(list(numbers), dtype='S') if numbers else np.zeros(0, 'S1')
+    names = np.array(list(numbers), dtype='S')
     numbers.clear()
     return _grouped(path, names, _view(images), _view(codes), _view(lines), conflict)
 
@@ -150,10 +151,10 @@ def read_image_labels(path: str, index: Mapping[str, int | None],
 def _rows(path: str, backend_args: Mapping | None) -> Iterator[tuple[str, list[str]]]:
     """Rows of a CSV without the empty ones, with their place."""
     with open_text(path, backend_args) as file:
-        reader = csv.reader(file)
+        reader = csv.reader(file, strict=True)  # no open quotes
         try:
             for cells in reader:
-                if cells and any(cells):
+                if any(cells):
                     yield f'{path}:{reader.line_num}', cells
         except csv.Error as error:
             raise ValueError(f'{path}:{reader.line_num}: not CSV: {error}') from None
@@ -162,7 +163,7 @@ def _rows(path: str, backend_args: Mapping | None) -> Iterator[tuple[str, list[s
 def _label_rows(path: str, backend_args: Mapping | None) -> Iterator[tuple[int, str, str, str]]:
     """Line, image, class and confidence of each row."""
     with open_text(path, backend_args) as file:
-        reader = csv.reader(file)
+        reader = csv.reader(file, strict=True)  # no open quotes
         try:
             header = [name.strip() for name in next(reader, [])]
             missing = [name for name in _COLUMNS if name not in header]
@@ -188,8 +189,8 @@ def _confidences(min_confidence: float | None) -> Callable[[str], bool | None]:
         try:
             value = float(text)
         except ValueError:
-            value = -1
-        if not 0 <= value <= 1:
+            value = math.nan
+        if not 0 <= value <= 1:  # true for NaN
             raise ValueError('should be a number from 0 to 1')
         if min_confidence is None and value not in (0, 1):
             raise ValueError('is that of a machine, people give 0 or 1: min_confidence=0.8 would '

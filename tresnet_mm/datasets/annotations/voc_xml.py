@@ -73,14 +73,14 @@ def read_voc_list(path: str, xml_folder: ImageFolder, img_suffix: str = '.jpg',
         names += [match[1] for match in [_CLASS_LIST.fullmatch(line)] if match]
         names += [name[:-len(img_suffix)] for name in names
                   if img_suffix and name.endswith(img_suffix) and name != img_suffix]
-        paths = [xml_folder.path(name + '.xml', where) for name in names]
-        for name, xml in zip(names, paths, strict=True):
+        paths = {name: xml_folder.path(name + '.xml', where) for name in names}
+        for name, xml in paths.items():
             if os.path.exists(xml) if local else exists(xml, backend_args=backend_args):
                 yield name, xml, where
                 break
         else:
             tried = ' or '.join(map(repr, names))
-            raise FileNotFoundError(f'{paths[-1]}: no such file, but {where} lists {tried}')
+            raise FileNotFoundError(f'{paths[names[-1]]}: no such file, but {where} lists {tried}')
 
 
 def read_voc_objects(path: str, backend_args: Mapping | None = None) -> list[VOCObject]:
@@ -93,7 +93,9 @@ def read_voc_objects(path: str, backend_args: Mapping | None = None) -> list[VOC
 
 
 def read_voc_file(path: str, backend_args: Mapping | None = None) -> VOCFile:
-    """Read an XML file with its boxes. Entities and external parts are refused, never fetched.
+    """Read an XML file with its boxes.
+
+    Entities are refused. A document type that is kept elsewhere is passed over, never fetched.
 
     Raises:
         FileNotFoundError: There is no such file.
@@ -103,9 +105,11 @@ def read_voc_file(path: str, backend_args: Mapping | None = None) -> VOCFile:
     root = _parse(path, backend_args)
     if root.tag != 'annotation':
         raise ValueError(f'{path}: not a VOC file: it holds <{root.tag}>, not <annotation>')
-    sides = [_number(root, f'size/{key}', path) for key in ('width', 'height')] \
-        if root.find('size') is not None else [0.0, 0.0]
-    size = (int(sides[0]), int(sides[1])) if min(sides) >= 1 else None
+    size = None
+    if root.find('size') is not None:
+        width, height = (_number(root, f'size/{key}', path) for key in ('width', 'height'))
+        if min(width, height) >= 1:
+            size = int(width), int(height)
     return VOCFile((root.findtext('filename') or '').strip(), size, _objects(root, path, True))
 
 
@@ -113,7 +117,7 @@ def _parse(path: str, backend_args: Mapping | None) -> Element:
     if is_local(path, backend_args):
         check_regular_file(path)
     try:  # as bytes, since the file itself may declare another encoding than UTF-8
-        return fromstring(bytes(get(path, backend_args=backend_args)), forbid_dtd=False)
+        return fromstring(bytes(get(path, backend_args=backend_args)))
     except ParseError as error:
         raise ValueError(f'{path}: not an XML file: {error}') from None
     except DefusedXmlException as error:

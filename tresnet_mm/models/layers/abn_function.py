@@ -1,5 +1,6 @@
 """The autograd function of in-place activated batch norm, and PyTorch's operations for it."""
 
+import math
 from types import ModuleType
 from typing import Any
 
@@ -175,9 +176,10 @@ def _has_fast_moments(x: Tensor) -> bool:
     On a CPU that is so where a channel's values lie side by side: batch norm's goes over them one
     by one. Below float32 it would round the statistics.
     """
-    return (x.device.type == 'cpu' and x.dtype in (torch.float32, torch.float64)
-            and x.numel() >= FEWEST_VALUES and x.dim() > 2 and x.is_contiguous()
-            and x.stride(1) >= FEWEST_SIDE_BY_SIDE and not is_compiling())
+    return (not is_compiling() and x.device.type == 'cpu'
+            and x.dtype in (torch.float32, torch.float64)
+            and x.numel() >= FEWEST_VALUES and x.is_contiguous()
+            and math.prod(x.shape[2:]) >= FEWEST_SIDE_BY_SIDE)
 
 
 def _statistics(x: Tensor) -> tuple[Tensor, Tensor]:
@@ -186,7 +188,7 @@ def _statistics(x: Tensor) -> tuple[Tensor, Tensor]:
         images, channels = x.shape[:2]
         # Each channel of each image as a group. Without an eps, which would have to come off again.
         _, means, invstds = torch.native_group_norm(
-            x, None, None, images, channels, x.stride(1), channels, 0.0)
+            x, None, None, images, channels, math.prod(x.shape[2:]), channels, 0.0)
         between, mean = torch.var_mean(means, 0, correction=0)
         return mean, invstds.pow(-2).mean(0) + between
     wide = x.float() if x.dtype in (torch.float16, torch.bfloat16) else x
