@@ -3,7 +3,9 @@
 import pickle
 from collections import OrderedDict
 
+import numpy as np
 import pytest
+from mmengine.logging import HistoryBuffer
 
 from tresnet_mm.checkpoint.plain_pickle import Maker, PlainPickle
 from tresnet_mm.checkpoint.plain_types import STATES, plain_names
@@ -44,3 +46,13 @@ def test_what_is_in_two_places_is_one(protocol):
 def test_operations_on_what_they_are_not_for(operations, words):
     with pytest.raises(ValueError, match=words):
         PlainPickle({'builtins.set': Maker('builtins.set', set)}).read(operations)
+
+
+@pytest.mark.parametrize('state, words', [
+    ({}, 'no array _log_history'), (dict(_log_history=np.ones(2)), 'no array _count_history'),
+    (dict(_log_history=np.ones(2), _count_history=np.ones(2)), 'no max_length'),
+    (dict(_log_history=[1.0], _count_history=np.ones(2), max_length=9), 'no array _log_history'),
+])
+def test_a_history_without_its_parts(state, words):
+    with pytest.raises(ValueError, match=f'a history of logged values has {words}'):
+        STATES[HistoryBuffer](HistoryBuffer(), state)

@@ -224,3 +224,14 @@ def test_a_block_with_a_norm_that_stays_is_not_joined():
         assert_close(fused(x), model(x))
     assert fused.fuse_report.blocks == 5
     assert fused.fuse_report.left == ['layer1.0.conv1.bn (it has no running statistics)']
+
+
+def test_gradients_go_through_a_fused_convolution():
+    conv = nn.Conv2d(3, 4, 3)
+    fused = FusedConv2d(conv, activation='leaky_relu', slope=0.1)
+    x = torch.randn(2, 3, 6, 6, requires_grad=True)
+    wanted, = torch.autograd.grad(nn.functional.leaky_relu(conv(x), 0.1).sum(), x)
+    found, = torch.autograd.grad(fused(x).sum(), x)
+    torch.testing.assert_close(found, wanted)
+    assert repr(fused) == ("FusedConv2d(3, 4, kernel_size=(3, 3), stride=(1, 1), "
+                           "activation='leaky_relu', slope=0.1)")

@@ -220,6 +220,9 @@ def test_the_modes_of_an_exported_model(tmp_path):
     exported, x = OnnxModel(str(tmp_path / 'a.onnx')), torch.rand(2, 3, 64, 64)
     scores, = exported(x, mode='tensor')
     assert torch.equal(scores, torch.stack([s.pred_scores for s in exported(x)]))
+    with pytest.raises(ValueError, match='with_preprocessing=True needs preprocessing'):
+        export_onnx(model, tmp_path / 'b.onnx', (64, 64), with_preprocessing=True)
+    assert [path.name for path in tmp_path.iterdir()] == ['a.onnx']
     with pytest.raises(ValueError, match="knows the modes 'tensor' and 'predict', not 'loss'"):
         exported(x, mode='loss')
 
