@@ -84,6 +84,20 @@ def test_a_one_stage_detector_gives_the_boxes_of_mmdet(name, fold, tmp_path):
         assert_detections(exported(images, sizes), predict(model, images, sizes))
 
 
+def test_a_head_with_a_class_for_the_background():
+    """Its scores are a softmax; in PyTorch, of which the file is a trace."""
+    cfg = detector('FCOS')
+    cfg['bbox_head']['loss_cls'] = dict(type='CrossEntropyLoss', use_sigmoid=False)
+    cfg['test_cfg']['score_thr'] = 0.1
+    model = spread_logits(build(cfg))
+    sizes = BATCHES[2]
+    images = padded(sizes)
+    with torch.no_grad():
+        found = DetectorGraph(model)(images, torch.tensor(sizes))
+    assert_detections(dict(zip(('boxes', 'scores', 'labels', 'image_ids'), found, strict=True)),
+                      predict(model, images, sizes))
+
+
 LINEAR = dict(type='MultiLabelLinearHead', num_classes=5)
 DENSE = dict(type='MultiLabelDenseHead', num_classes=5, features='neck')
 
