@@ -13,7 +13,7 @@ from torch import Tensor, nn
 import tresnet_mm
 from tresnet_mm.deploy import fuse, pack_convolutions
 from tresnet_mm.models.layers import BlurPool2d
-from tresnet_mm.models.tresnet import Bottleneck
+from tresnet_mm.models.residual_blocks import Bottleneck
 
 from . import timing
 from .layers import PlainBlur

@@ -1,6 +1,7 @@
-"""Marks for the tests of what one of the two lines of packages lacks: each says what it needs."""
+"""Marks for the tests of what a machine or one of the two lines lacks: each says what it needs."""
 
 import importlib.util
+import socket
 from pathlib import Path
 
 import pytest
@@ -21,6 +22,8 @@ needs_compiler = pytest.mark.skipif(
     not COMPILES, reason='needs torch>=2.4: torch.compile through autograd functions')
 needs_half_on_cpu = pytest.mark.skipif(
     TORCH < (2, 4), reason='needs torch>=2.4: operations of the CPU in half precision')
+needs_network = pytest.mark.skipif(
+    {name for _, name in socket.if_nameindex()} <= {'lo'}, reason='needs another network than lo')
 needs_triton = pytest.mark.skipif(
     not _has_triton(), reason='needs triton>=3.3, as it comes with torch>=2.7')
 

@@ -20,7 +20,7 @@ PAGE = ROOT / 'docs/reliability.md'
 
 #: Headings of the page, each with the files whose tests it lists; the first that fits.
 TOPICS = {
-    'Runs by several machines': 'host|machine|launch|saved_runs|process_group',
+    'Runs by several machines': 'two_hosts|host_watch|machine|launch|saved_runs|process_group',
     'Long runs': 'soak|long_run',
     'Runs by several processes': r'ranks|sync_inplace|test_multilabel_metric|tests/test_tools\.py',
     'Interrupted runs': 'stopped|resume|killed|restart|whole_f|ema_evaluation|prepare_data',

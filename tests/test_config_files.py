@@ -3,6 +3,7 @@
 import pytest
 from mmengine.config import Config
 
+from tresnet_mm import config_files
 from tresnet_mm.commands import print_config
 from tresnet_mm.config_files import find_config, shipped_configs
 
@@ -47,3 +48,14 @@ def test_printed_configs_are_whole(to_file, capsys, tmp_path):
     expected = Config.fromfile(shipped_configs()['retinanet_tresnet_l'])
     expected.model.bbox_head.num_classes = 7
     assert printed.to_dict() == expected.to_dict()
+
+
+@pytest.mark.parametrize('folder', ['tresnet_mm/.mim/configs', 'configs'])
+def test_shipped_configs_of_a_wheel_and_of_a_checkout(folder, tmp_path, monkeypatch):
+    monkeypatch.setattr(config_files, '_PACKAGE', tmp_path / 'tresnet_mm')
+    assert shipped_configs() == {}
+    with pytest.raises(FileNotFoundError, match='config file fcos_tresnet_m does not exist$'):
+        find_config('fcos_tresnet_m')
+    (tmp_path / folder).mkdir(parents=True)
+    (tmp_path / folder / 'fcos_tresnet_m.py').touch()
+    assert shipped_configs() == {'fcos_tresnet_m': tmp_path / folder / 'fcos_tresnet_m.py'}

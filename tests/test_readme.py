@@ -12,6 +12,7 @@ import pytest
 from packaging.requirements import Requirement
 
 from tests.doc_blocks import read_blocks
+from tests.lines import needs_network
 from tresnet_mm._requirements import REQUIREMENTS
 from tresnet_mm.config_files import shipped_configs
 
@@ -70,6 +71,7 @@ def fresh_python(tmp_path) -> Path:
     return python
 
 
+@needs_network
 @pytest.mark.slow
 def test_the_installation_can_be_followed(installation, repo_root, fresh_python):
     """Up to the compilation: the first line is done, the others are resolved and prepared."""

@@ -5,7 +5,7 @@ import sys
 
 import pytest
 
-from tests.reliability import PAGE, Case, all_marked, marked_cases, page_cases
+from tests.reliability import ORDER, PAGE, Case, all_marked, marked_cases, page_cases, topic
 
 
 def test_the_page_names_exactly_the_marked_tests(repo_root):
@@ -15,6 +15,25 @@ def test_the_page_names_exactly_the_marked_tests(repo_root):
     assert len(listed) == len(marked)
     for case, function in listed:
         assert f'def {function}' in (repo_root / case.file).read_text()
+
+
+def test_the_page_lists_each_file_under_its_heading():
+    sections = PAGE.read_text().split('\n## ')[1:]
+    headings = [section.partition('\n')[0] for section in sections]
+    assert headings == [name for name in ORDER if name in headings]
+    for heading, section in zip(headings, sections, strict=True):
+        files = [case.file for case, _ in page_cases(section)]
+        assert {topic(file) for file in files} == {heading}
+        assert files == sorted(files)
+
+
+@pytest.mark.parametrize(('file', 'heading'), [
+    ('tests/checkpoint/test_hostile_files.py', 'Runs that go wrong'),
+    ('tests/engine/test_host_watch_hook.py', 'Runs by several machines'),
+    ('tests/tools/test_two_hosts.py', 'Runs by several machines'),
+])
+def test_hostile_is_no_host(file, heading):
+    assert topic(file) == heading
 
 
 TESTS = """

@@ -2,17 +2,16 @@
 from __future__ import annotations
 
 import gc
-import signal
 import sys
 import time
 import traceback
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
 import torch
 
+from ..time_limit import OutOfTime, time_limit
 from .settings import Settings
 
 Row = dict[str, Any]
@@ -20,10 +19,6 @@ Row = dict[str, Any]
 
 class Absent(Exception):
     """What a part needs is not here; says what."""
-
-
-class _OutOfTime(BaseException):
-    """The budget is spent. Not an Exception, since compilers go on after those."""
 
 
 @dataclass(frozen=True)
@@ -61,14 +56,14 @@ class Part:
             status, reason = 'dropped', f'{max(left, 0):.0f} s of the budget were left'
         else:
             try:
-                with _limit(left):
+                with time_limit(left):
                     rows = self.measure(settings)
                 wrong = [row['what'] for row in rows if self.correctness and not row['right']]
                 if wrong:
                     status, reason = 'wrong', '; '.join(wrong)
             except Absent as error:
                 status, reason = 'absent', str(error)
-            except _OutOfTime:
+            except OutOfTime:
                 status, reason = 'dropped', f'not through in the {left:.0f} s that were left'
             except Exception as error:
                 traceback.print_exc(file=sys.stdout)
@@ -90,25 +85,6 @@ def all_right(results: Sequence[Row]) -> bool:
     """Whether no correctness part is wrong, failed or was dropped."""
     return all(result['status'] in ('done', 'absent') for result in results
                if result['kind'] == 'correctness')
-
-
-@contextmanager
-def _limit(seconds: float) -> Iterator[None]:
-    """Break off what runs longer, where there are such signals."""
-    if not hasattr(signal, 'SIGALRM'):
-        yield
-        return
-
-    def stop(*_: Any) -> None:
-        raise _OutOfTime
-
-    before = signal.signal(signal.SIGALRM, stop)
-    signal.setitimer(signal.ITIMER_REAL, seconds)
-    try:
-        yield
-    finally:
-        signal.setitimer(signal.ITIMER_REAL, 0)
-        signal.signal(signal.SIGALRM, before)
 
 
 def _release(settings: Settings) -> None:

@@ -125,6 +125,14 @@ def test_two_models_in_one_each_have_their_channels():
     assert (model.reid.head.in_channels, model.reid.backbone.out_indices) == (2048, (3,))
 
 
+def test_a_model_inside_a_part_reads_its_own_backbone():
+    """Both have maps of 512, 1024 and 2048 channels: the outer one's are not the inner neck's."""
+    model = swapped(part=dict(inner=dict(
+        backbone=dict(type='ResNet', depth=50, out_indices=(1, 2, 3)),
+        neck=dict(type='FPN', in_channels=[512, 1024, 2048]))))
+    assert model['part']['inner']['neck']['in_channels'] == [152, 1216, 2432]
+
+
 @pytest.mark.parametrize(('arch', 'depth', 'context', 'spatial', 'expected'), [
     ('l', 50, (512, 1024, 2048), (256, 256, 256, 512),
      dict(context_channels=(512, 1216, 2432), spatial_channels=(256, 256, 256, 704))),

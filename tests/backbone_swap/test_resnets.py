@@ -42,6 +42,18 @@ def test_dilated_strides():
     MODELS.build(new)
 
 
+def test_one_map_may_be_given_as_a_number():
+    assert backbone('mmdet', out_indices=2).backbone.out_indices == (2,)
+
+
+def test_an_arch_without_published_weights_is_told():
+    cfg = Config(dict(model=dict(backbone=dict(type='ResNet', init_cfg=WEIGHTS))))
+    swap = plan_swap(cfg, 's')
+    assert swap.notes == ["there are no published weights of arch 's': it starts from scratch"]
+    assert 'init_cfg' not in swap.model['backbone']
+    assert plan_swap(cfg, 'm').notes == []
+
+
 def test_channels_of_the_image():
     assert backbone('mmseg', in_channels=4).backbone.in_channels == 4
 

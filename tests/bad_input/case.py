@@ -9,11 +9,11 @@ A table is a module ``cases_*.py`` beside this file with a list ``CASES``; a cas
 """
 from __future__ import annotations
 
-import signal
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any, NamedTuple
+
+from benchmarks.time_limit import OutOfTime, time_limit
 
 #: Seconds after which a case counts as hanging.
 PATIENCE = 30
@@ -49,33 +49,13 @@ def refused(error: type[Exception], *words: str) -> Refused:
     return Refused(error, words)
 
 
-class Hang(BaseException):
-    """Not an `Exception`, so that no reader can catch it."""
-
-
-@contextmanager
-def alarm(seconds: float) -> Iterator[None]:
-    """Raise `Hang` in the block after a time."""
-
-    def ring(*args: Any) -> None:
-        raise Hang(f'no end after {seconds} s')
-
-    before = signal.signal(signal.SIGALRM, ring)
-    signal.setitimer(signal.ITIMER_REAL, seconds)
-    try:
-        yield
-    finally:
-        signal.setitimer(signal.ITIMER_REAL, 0)
-        signal.signal(signal.SIGALRM, before)
-
-
 def judge(case: Case, folder: Path) -> str:
     """What is wrong with how a case ended; empty if nothing is."""
     case.make(folder)
     try:
-        with alarm(PATIENCE):
+        with time_limit(PATIENCE):
             result = case.run(folder)
-    except Hang as hang:
+    except OutOfTime as hang:
         return f'hangs: {hang}'
     except Exception as error:
         if isinstance(case.expected, Handled):

@@ -102,3 +102,14 @@ def test_a_config_with_types_as_classes(own, problems):
     cfg = own(options={'model.neck.in_channels': [1, 2, 3, 4]})
     cfg.model.neck.type = FPN
     assert problems(cfg)['model.neck.in_channels'].right == str(SMALL)
+
+
+@pytest.mark.parametrize('right', [True, False])
+def test_a_head_on_the_only_map_of_the_backbone(own, problems, right):
+    cfg = own(options={'model.backbone.out_indices': (3,),
+                       'model.bbox_head.in_channels': 1024 if right else 2048})
+    cfg.model.neck = None
+    cfg.model.bbox_head.strides, cfg.model.bbox_head.regress_ranges = [32], ((-1, 1e8),)
+    found = problems(cfg)
+    assert list(found) == ([] if right else ['model.bbox_head.in_channels'])
+    assert right or found['model.bbox_head.in_channels'].right == '1024'

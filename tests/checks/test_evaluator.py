@@ -3,7 +3,10 @@
 import json
 
 import pytest
+from mmdet.evaluation import CocoMetric
 from mmengine.config import ConfigDict
+
+from tresnet_mm import preflight
 
 
 def two_datasets(cfg, second):
@@ -98,6 +101,58 @@ def test_images_that_are_evaluated_twice(own, problems):
     cfg.val_dataloader.dataset = ConfigDict(
         type='RepeatDataset', times=2, dataset=cfg.val_dataloader.dataset)
     assert '2 times' in problems(cfg)['val_dataloader.dataset'].what
+
+
+def test_one_file_that_is_evaluated_twice(own, problems):
+    cfg = two_datasets(own(), 'val')
+    assert problems(cfg)['val_dataloader.dataset'].what.endswith('_val.json is evaluated twice')
+
+
+def test_a_data_set_that_cannot_be_read_is_told_alone(own, problems):
+    found = problems(two_datasets(own(), 'nowhere'))
+    assert list(found) == ['val_dataloader.dataset.datasets.1.ann_file']
+
+
+@pytest.mark.parametrize('kind', ['CocoMetric', CocoMetric])
+def test_a_file_that_is_none_of_cocos_is_told_once(own, root, kind):
+    path = root / 'broken.json'
+    path.write_text('[]')
+    cfg = own(options={'val_evaluator.ann_file': str(path)})
+    cfg.val_evaluator.type = kind
+    [found] = preflight(cfg)
+    assert found.where == 'val_evaluator.ann_file' and found.what.startswith(
+        f'{path}: not a COCO file')
+
+
+def test_a_file_that_lacks_a_class(own, root, problems):
+    """The same images and objects: all cats, and no dog that might be found."""
+    path = root / 'annotations/instances_val.json'
+    content = json.loads(path.read_text())
+    for annotation in content['annotations']:
+        annotation['category_id'] = 1
+    path.write_text(json.dumps(content))
+    other = root / 'cats.json'
+    other.write_text(json.dumps({**content, 'categories': content['categories'][:1]}))
+    found = problems(own(options={'val_evaluator.ann_file': str(other)}))
+    assert found['val_evaluator.ann_file'].what == 'lacks the classes dog of val_dataloader'
+
+
+@pytest.mark.parametrize('classes', [('cat', 'dog'), ('dog', 'cat')])
+def test_mmdets_own_metric_takes_the_order_of_its_file(own, problems, classes):
+    cfg = own(classes=classes)
+    cfg.val_evaluator.type = CocoMetric
+    found = problems(cfg)
+    assert list(found) == ([] if classes == ('cat', 'dog') else ['val_evaluator.type'])
+
+
+def test_images_without_objects_are_judged_by_a_file_that_has_them(own, root, problems):
+    """As the list of COCO's test images, and an own file of their truth."""
+    path = root / 'annotations/instances_val.json'
+    content = json.loads(path.read_text())
+    (root / 'truth.json').write_text(json.dumps(content))
+    path.write_text(json.dumps({**content, 'annotations': []}))
+    found = problems(own(options={'val_evaluator.ann_file': str(root / 'truth.json')}))
+    assert 'val_evaluator.ann_file' not in found
 
 
 def test_one_of_several_metrics(own, problems):

@@ -39,6 +39,13 @@ def test_the_file_of_a_named_head(own, root, problems, tmp_path):
     assert "class 0 is 'night' in the file" in found['model.image_heads.scene.thresholds'].what
 
 
+def test_a_named_head_whose_classes_nobody_knows_is_told_of_that_alone(own, problems, tmp_path):
+    save_class_values(tmp_path / 't.json', 'thresholds', [0.1, 0.2], ('night', 'park'))
+    cfg = own('multitask_fcos_tresnet_tiny_shapes', {'model.image_heads': dict(scene=dict(
+        type='MultiLabelLinearHead', num_classes=2, thresholds=str(tmp_path / 't.json')))})
+    assert list(problems(cfg)) == ['model.image_heads.scene']
+
+
 @pytest.mark.parametrize('content, what', [('[]', 'is no file of priors'), (None, 'not exist')])
 def test_a_file_that_is_none(own, problems, tmp_path, content, what):
     if content is not None:

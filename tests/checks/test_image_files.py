@@ -1,6 +1,7 @@
 """Image files that are not there, and how they are looked for."""
 
 import pytest
+from mmcv.transforms import LoadImageFromFile
 
 from tresnet_mm.checks import Subject, file_listing, image_files
 from tresnet_mm.checks.file_listing import missing_files
@@ -26,6 +27,15 @@ def test_missing_files_are_counted_and_the_first_named(own, root, name):
 def test_another_folder(own, root, problems):
     cfg = own(options={'train_dataloader.dataset.data_prefix.img': 'images/'})
     assert '8 of 8 image files' in problems(cfg)['train_dataloader.dataset.data_prefix'].what
+
+
+def test_of_chosen_images_the_chosen_are_looked_for(own, root):
+    for name in ('0.png', '3.png', '7.png'):
+        (root / 'train' / name).unlink()
+    cfg = own(options={'train_dataloader.dataset.indices': [1, 3, 5, 7]})
+    cfg.train_dataloader.dataset.pipeline[0].type = LoadImageFromFile  # a class, not its name
+    assert told(cfg)['train_dataloader.dataset.data_prefix'].what == (
+        f'2 of 4 image files do not exist: {root}/train/3.png, {root}/train/7.png')
 
 
 def test_only_what_is_read_from_files_of_this_machine(own, root):

@@ -3,6 +3,8 @@
 import pytest
 from mmengine.config import Config
 
+from tresnet_mm.checks.leftovers import accepted
+
 
 def test_delete_was_forgotten(own, problems):
     cfg = own()
@@ -89,3 +91,29 @@ def test_a_test_loader_on_the_data_of_a_base(own, problems, repo_root, coco_tiny
     assert '80 classes' in note.what and 'val_dataloader' in note.right
     found = problems(cfg, task='test')
     assert found['model.bbox_head.num_classes'].right == '80'
+
+
+class Closed:
+    def __init__(self, a):
+        """Takes nothing else."""
+
+
+class Inherited(Closed):
+    """With the constructor of its base."""
+
+
+class Handing(Inherited):
+    def __init__(self, b, **kwargs):
+        """Hands on what it does not know."""
+
+
+class Open:
+    def __init__(self, c, **kwargs):
+        """Takes anything."""
+
+
+@pytest.mark.parametrize('kind, names', [
+    (Closed, {'self', 'a'}), (Inherited, {'self', 'a'}), (Handing, {'self', 'a', 'b', 'kwargs'}),
+    (Open, None), (type('OpenChild', (Open,), {}), None)])
+def test_the_settings_that_a_class_takes(kind, names):
+    assert accepted(kind) == names

@@ -7,8 +7,10 @@ import cv2
 import numpy as np
 import pytest
 import torch
+from mmdet.structures import DetDataSample
 from mmengine.config import Config
 from mmengine.model import BaseDataPreprocessor, ImgDataPreprocessor
+from mmengine.structures import InstanceData
 
 from tests.commands.test_examples import examples
 from tresnet_mm.__main__ import main
@@ -75,6 +77,14 @@ def test_a_joint_model_is_given_labels_too(here):
     for _, sample in Given(load('multitask_fcos_tresnet_tiny_shapes')):
         classes = set(sample.gt_instances.labels.tolist())
         assert set(np.flatnonzero(sample.gt_labels.numpy())) == classes
+
+
+def test_labels_that_nobody_gave_are_not_drawn(here):
+    given = Given(load('multitask_fcos_tresnet_tiny_shapes'))
+    sample = DetDataSample(gt_instances=InstanceData(labels=torch.tensor([1]),
+                                                     bboxes=torch.ones(1, 4)))
+    assert given._as_given(sample).gt_labels.tolist() == [0, 1, 0, 0, 0, 0]
+    assert 'gt_labels' not in given._as_given(DetDataSample())
 
 
 def test_mixup_is_shown(here, monkeypatch):

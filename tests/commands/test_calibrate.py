@@ -105,12 +105,50 @@ def test_one_temperature_and_classes_of_few_images(folder, capsys):
     (['--thresholds', 'precision=2'], "got 'precision=2'"),
     (['-o', 'x.txt'], '-o should name a .pth file'),
     (['--scaling', 'none', '--thresholds', 'none'], 'nothing to fit'),
+    (['--thresholds', 'precision=high'], "got 'precision=high'"),
     (['--cfg-options', 'model.head.thresholds=0.5'], 'has thresholds of its own'),
+    (['--cfg-options', 'model.head.num_classes=4'],
+     'the scores of head are of 3 classes, the model has 4'),
+    (['--scores', ''], 'model.py has no val_dataloader'),
 ])
 def test_mistakes_are_told(more, message, folder, capsys):
     with pytest.raises(SystemExit):
         calibrate(folder, *more)
     assert message in capsys.readouterr().err
+
+
+def test_scores_of_a_calibrated_checkpoint_are_not_calibrated_again(folder, capsys):
+    calibrate(folder)
+    with pytest.raises(SystemExit):
+        main(['calibrate', str(folder / 'model.py'), str(folder / 'c.pth'), '-o',
+              str(folder / 'twice.pth'), '--scores', str(folder / 's.npz')])
+    assert 'c.pth is calibrated already, and so are its scores' in capsys.readouterr().err
+    assert not (folder / 'twice.pth').exists()
+
+
+def test_a_detector_has_nothing_to_calibrate(folder, tmp_path, capsys):
+    config('detector').dump(tmp_path / 'detector.py')
+    with pytest.raises(SystemExit):
+        main(['calibrate', str(tmp_path / 'detector.py'), str(folder / 'model.pth'), '-o',
+              str(tmp_path / 'c.pth')])
+    assert 'detector.py has no image-level head: there is nothing' in capsys.readouterr().err
+
+
+def test_thresholds_alone_leave_the_scores_as_they_are(folder):
+    """Each threshold is one at which no other gives a better F1."""
+    calibrate(folder, '--scaling', 'none', '--thresholds', 'f1')
+    fitted = {name: value for name, value in read_file(folder / 'c.pth')['state_dict'].items()
+              if 'calibration' in name}
+    assert list(fitted) == ['head.calibration.thresholds']
+    saved = np.load(folder / 's.npz')
+    scores, targets = saved['scores'], saved['targets'] == 1
+
+    def f1(thresholds):
+        predicted = scores > thresholds
+        return 2 * (predicted & targets).sum(0) / (predicted.sum(0) + targets.sum(0))
+
+    best = f1(fitted['head.calibration.thresholds'].numpy())
+    assert all((f1(other) <= best + 1e-4).all() for other in np.linspace(0.05, 0.95, 19))
 
 
 def test_the_checkpoint_itself_is_not_overwritten(folder, capsys):

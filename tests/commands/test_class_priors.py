@@ -3,6 +3,7 @@
 import json
 
 import numpy as np
+import pytest
 
 from tresnet_mm.__main__ import main
 
@@ -20,3 +21,12 @@ def test_the_mean_score_of_each_class(tmp_path, capsys):
     assert 'cat   prior 0.800  (0.500 of 2 images where it is known)' in said
     assert 'ox    prior 0.500  (known in no image)' in said
     assert 'tree' not in said
+
+
+def test_scores_of_no_image_are_refused(tmp_path):
+    empty = np.zeros((0, 2))
+    np.savez(tmp_path / 'none.npz', scores=empty, targets=empty.astype(np.int8),
+             classes=np.array(['cat', 'ox']), images=np.array([], str))
+    with pytest.raises(SystemExit, match=r'^class-priors: error: .*none\.npz holds no image'):
+        main(['class-priors', str(tmp_path / 'none.npz'), str(tmp_path / 'priors.json')])
+    assert not (tmp_path / 'priors.json').exists()

@@ -1,7 +1,9 @@
 """What ``tresnet-mm export`` writes of configs, published files and checkpoints, and its check."""
 
 import json
+from argparse import Namespace
 
+import mmcv
 import onnx
 import pytest
 import torch
@@ -82,6 +84,40 @@ def test_what_holds_no_weights_is_refused(argv, words, tmp_path, monkeypatch, ca
     with pytest.raises(SystemExit):
         main(['export', *argv])
     assert words in capsys.readouterr().err
+
+
+def test_an_untrained_model_downloads_nothing(tmp_path):
+    files = own_truth.make('classifier', tmp_path)
+    cfg = Config.fromfile(files.config)
+    cfg.model.backbone.init_cfg = dict(type='Pretrained', checkpoint='https://no.invalid/a.pth')
+    cfg.dump(tmp_path / 'start.py')
+    main(['export', str(tmp_path / 'start.py'), 'none', '-o', str(tmp_path / 'a.onnx'), *SIZE])
+    assert said(tmp_path / 'a.onnx')['task'] == 'multilabel'
+
+
+@pytest.mark.parametrize('pixels', [False, True])
+def test_images_of_a_folder_are_prepared_as_for_the_model(pixels, tmp_path):
+    """As the pipeline does it; pixels are those of the file, in RGB."""
+    files = own_truth.make('detector', tmp_path)
+    args = Namespace(images=str(files.images[0].parent), config=str(files.config),
+                     cfg_options=None, work_dir=None, launcher='none', checkpoint='none')
+    exported = command.load(args)
+    found = list(command.examples(args, exported, ('pixels',) if pixels else ('images', 'sizes')))
+    assert len(found) == 8  # the first ones
+    for path, given in zip(files.images, found, strict=False):
+        image = mmcv.imread(str(path))[..., ::-1]
+        if pixels:
+            assert len(given) == 1 and (given[0][0].numpy() == image).all()
+            continue
+        images, sizes = given
+        scale = 96 / max(image.shape[:2])
+        height, width = (int(side * scale + 0.5) for side in image.shape[:2])
+        assert sizes.tolist() == [[height, width]]
+        assert all(0 <= big - small < 32 and big % 32 == 0
+                   for big, small in zip(images.shape[-2:], (height, width), strict=True))
+        resized = mmcv.imresize(image.copy(), (width, height))
+        found_image = images[0, :, :height, :width].permute(1, 2, 0).numpy()
+        assert abs(found_image * 255 - resized).max() <= 1
 
 
 class Graph:

@@ -1,6 +1,7 @@
 """``tresnet-mm flops``: the numbers of a table, and for which image they are."""
 
 import shlex
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -86,3 +87,15 @@ def test_a_mistake_is_one_line(arguments, message, capsys):
     with pytest.raises(SystemExit) as stop:
         main(['flops', *arguments])
     assert message in str(stop.value.code) + capsys.readouterr().err
+
+
+def test_what_could_not_be_counted_is_said(monkeypatch, capsys):
+    def uncounted(*arguments):
+        model, found, shape = count(*arguments)
+        return model, replace(found, not_counted={
+            'torchvision.nms': 2, 'prim::PythonOp.Opaque': 1}), shape
+
+    monkeypatch.setattr('tresnet_mm.commands.flops.count', uncounted)
+    main(['flops', 'fcos_tresnet_tiny_shapes'])
+    assert capsys.readouterr().out.splitlines()[-1] == (
+        'Not counted: Opaque (1 times), nms (2 times)')

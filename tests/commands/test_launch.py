@@ -60,8 +60,43 @@ def test_files_without_a_folder_and_inside_wrappers(tmp_path, monkeypatch):
         'train_dataloader.dataset.dataset.datasets.1.ann_file')
 
 
-def test_the_interface_to_a_host():
+def test_the_interface_to_a_host(monkeypatch):
+    """Those without an address, as one that is down, are passed over."""
+    monkeypatch.setattr('socket.if_nameindex', lambda: [(7, 'no-such-if'), (1, 'lo')])
     assert launch.interface_to('127.0.0.1') == 'lo'
+
+
+@pytest.mark.parametrize('what, value', [
+    ('sys.platform', 'darwin'), ('socket.if_nameindex', lambda: []),
+    ('tresnet_mm.commands.launch.address_towards', lambda address: '203.0.113.9')])
+def test_where_the_interface_cannot_be_told_gloo_chooses(what, value, monkeypatch):
+    monkeypatch.setattr(what, value)
+    assert launch.interface_to('127.0.0.1') is None
+    for name, number in (('WORLD_SIZE', '2'), ('LOCAL_WORLD_SIZE', '1')):
+        monkeypatch.setenv(name, number)
+    monkeypatch.setenv('MASTER_ADDR', '127.0.0.1')
+    monkeypatch.delenv('GLOO_SOCKET_IFNAME', raising=False)
+    launch.name_interface()
+    assert 'GLOO_SOCKET_IFNAME' not in os.environ
+
+
+@pytest.mark.parametrize('gpus, restarted, started', [
+    (False, False, True), (False, True, True), (True, False, False), (True, True, True)])
+def test_who_starts_the_process_group(gpus, restarted, started, monkeypatch):
+    """With GPUs mmengine's runner does, but after a restart."""
+    begun = []
+    monkeypatch.setattr('torch.cuda.is_available', lambda: gpus)
+    monkeypatch.setattr(launch, 'require_variables', lambda launcher: None)
+    monkeypatch.setattr(launch, 'is_restarted', lambda: restarted)
+    monkeypatch.setattr(launch, 'start_group', lambda launcher, *rest: begun.append(launcher))
+    monkeypatch.setenv('LOCAL_RANK', '0')
+    cfg = Config(dict(launcher='pytorch', env_cfg=dict(dist_cfg=dict(backend='nccl'))))
+    launch.set_up_processes(cfg, 0)
+    assert begun == ['pytorch'] * started
+    assert cfg.env_cfg.dist_cfg.backend == ('nccl' if gpus else 'gloo')
+    assert cfg.get('model_wrapper_cfg') == (None if gpus else dict(
+        type='MMDistributedDataParallel', broadcast_buffers=False, find_unused_parameters=False,
+        device_ids=None))
 
 
 @pytest.mark.reliability(

@@ -9,6 +9,7 @@ import pytest
 from mmengine.config import Config
 
 from tresnet_mm.commands import mistakes
+from tresnet_mm.thresholds import save_thresholds
 
 CLASSES = ('circle', 'square', 'triangle', 'star', 'cross', 'ring')
 CONFIG = """
@@ -192,6 +193,32 @@ def test_wrong_results_are_one_line_and_nothing_is_written(root, name, content, 
     with pytest.raises(SystemExit, match=f'^mistakes: error: .*{message}') as stop:
         run(root, name)
     assert '\n' not in str(stop.value) and not (root / 'm').exists()
+
+
+def test_thresholds_of_a_file_are_those_of_its_names(root):
+    scores = save_scores(root)
+    values = [0.05, 0.85, 0.5, 0.5, 0.99, 0.5]
+    save_thresholds(root / 't.json', values[::-1], CLASSES[::-1])
+    out = run(root, scores, '--thresholds', str(root / 't.json'))
+    assert sorted((r['image'], r['class']) for r in written(out, 'false_alarms')) == [
+        (f'{i}.png', 'circle') for i in range(1, 5)]
+    assert [(r['image'], r['class']) for r in written(out, 'missed')] == [
+        ('3.png', 'square'), ('2.png', 'square')]
+
+
+COCO = "dict(type='CocoDataset', ann_file='a.json')"
+
+
+@pytest.mark.parametrize('data, message', [
+    (f"dict(type='ConcatDataset', datasets=[{COCO}, {COCO}])", 'has 2 datasets; for boxes it shou'),
+    ("dict(type='CustomMultiLabel', ann_file='labels.csv')",
+     r".*a CustomMultiLabel of 'labels\.csv'; for boxes it should be a CocoDataset")])
+def test_boxes_are_of_one_data_set_of_coco(root, data, message):
+    with (root / 'config.py').open('a') as file:
+        file.write(f'test_dataloader = dict(dataset={data})\n')
+    (root / 'none.json').write_text('[]')
+    with pytest.raises(SystemExit, match=f'^mistakes: error: test_dataloader.*{message}'):
+        run(root, 'none.json')
 
 
 def test_an_image_that_is_gone_is_named(root):

@@ -13,6 +13,7 @@ from tests.inference.conftest import CLASSES, HEAD, config, photos, spread_weigh
 from tresnet_mm import Inferencer
 from tresnet_mm.__main__ import main
 from tresnet_mm.checkpoint import read_file, read_published
+from tresnet_mm.commands.image_heads import only_head
 from tresnet_mm.deploy import fuse
 from tresnet_mm.evaluation import save_thresholds
 from tresnet_mm.inference import list_images
@@ -109,6 +110,34 @@ def test_heads_that_cannot_be_calibrated(more, message, folder, capsys):
     assert not (folder / 'x.pth').exists()
 
 
+def test_heads_without_scores_are_left_out_by_name(folder, tmp_path, capsys):
+    (tmp_path / 's.npz').write_bytes((folder / 's.npz').read_bytes())
+    calibrate(folder, '--scores', str(tmp_path / 's.npz'), out='part.pth')
+    assert f'left out: scene has no scores in {tmp_path / "s.scene.npz"}' in capsys.readouterr().out
+    assert {key.split('.')[0] for key in fitted_of(folder / 'part.pth')} == {'image_head'}
+
+
+def test_a_head_of_one_label_gets_no_thresholds(folder, tmp_path, capsys):
+    with pytest.raises(SystemExit):
+        main(['thresholds', str(folder / 's.npz'), str(tmp_path / 't.json'), '--head', 'weather'])
+    assert ("s.npz: the image head 'weather' predicts the class of highest score, without one"
+            in capsys.readouterr().err)
+    main(['thresholds', str(folder / 's.npz'), str(tmp_path / 't.json')])
+    assert 'weather: the image head' in capsys.readouterr().out
+    assert sorted(path.name for path in tmp_path.iterdir()) == ['t.json', 't.scene.json']
+
+
+def test_the_only_head_need_not_be_named():
+    model = dict(detector={}, image_heads=HEADS)
+    with pytest.raises(ValueError, match='the image-level heads scene, weather: choose one by'):
+        only_head(model, None)
+    assert only_head(model, 'weather') == 'weather'
+    assert only_head(dict(detector={}, image_heads=dict(scene=HEADS['scene'])), None) == 'scene'
+    assert only_head(dict(head={}), None) is None
+    with pytest.raises(ValueError, match='the image-level heads none: choose one'):
+        only_head(dict(detector={}), None)
+
+
 def wanted_labels(run: Inferencer, photo) -> dict[str, set[int]]:
     result = run(str(photo))[0]['image_labels']
     assert {kind: tuple(found['scores']) for kind, found in result.items()} == IMAGE_CLASSES
@@ -187,6 +216,23 @@ def test_names_and_thresholds_by_options(folder, tmp_path, capsys):
             main(['publish', str(folder / 'model.pth'), str(tmp_path / 'no'), '--thresholds',
                   option])
         assert message in capsys.readouterr().err
+
+
+def test_the_classes_of_the_head_without_a_name_are_asked_for(folder, tmp_path, capsys):
+    """Where only those of the named heads are given."""
+    cfg = config('joint', image_heads=HEADS)
+    cfg.test_dataloader.dataset.type, cfg.test_dataloader.dataset.metainfo = 'CustomMultiLabel', {}
+    torch.save(dict(read_file(folder / 'model.pth'), meta=dict(cfg=cfg.pretty_text)),
+               tmp_path / 'nameless.pth')
+    options = []
+    for name, names in IMAGE_CLASSES.items():
+        (tmp_path / f'{name}.txt').write_text('\n'.join(names))
+        options += ['--classes', f'{name}={tmp_path / name}.txt']
+    with pytest.raises(SystemExit):
+        main(['publish', str(tmp_path / 'nameless.pth'), str(tmp_path / 'out'), *options])
+    assert 'nameless.pth nor its config names the classes: give --classes' in (
+        capsys.readouterr().err)
+    assert not (tmp_path / 'out').exists()
 
 
 def test_one_threshold_and_top_k_are_for_named_heads_too(folder, photos):  # noqa: F811

@@ -54,6 +54,15 @@ def test_it_says_how_the_runs_ended(here, capsys):
     assert (here / 'new/curves.pdf').read_bytes().startswith(b'%PDF')
 
 
+def test_what_a_run_has_not_logged_is_left_out_of_its_line(here, capsys):
+    log = next((here / 'work_dirs/b').rglob('scalars.json'))
+    log.write_text(log.read_text().replace('coco/bbox_mAP', 'multi-label/mAP'))
+    main(['plot', 'work_dirs/a', 'work_dirs/b', '--keys', 'coco/bbox_mAP', 'loss'])
+    assert capsys.readouterr().out.splitlines()[-3:-1] == [
+        'a  coco/bbox_mAP at best 0.5 (epoch 2), loss 0.25 at the end',
+        'b  loss 0.25 at the end']
+
+
 @pytest.mark.parametrize(('arguments', 'message'), [
     (['work_dirs/c'], 'work_dirs/c does not exist'),
     (['work_dirs/a', '--keys', 'mAP'], 'no run has logged mAP; there are coco/bbox_mAP, '),

@@ -13,7 +13,7 @@ from mmengine.config import Config
 
 from tests.own_data import make_own_data
 from tresnet_mm.__main__ import main
-from tresnet_mm.commands.prepare_data import plain
+from tresnet_mm.commands.prepare_data import default_arch, plain
 
 ROOT = Path(__file__).parents[2]
 CARDS = ROOT.parent / 'shared/data/cards'
@@ -41,6 +41,14 @@ def prepare(source, out, *options):
 def digest(folder):
     return {str(path.relative_to(folder)): hashlib.sha256(path.read_bytes()).hexdigest()
             for path in sorted(folder.rglob('*')) if path.is_file()}
+
+
+@pytest.mark.parametrize('gpu, arch, why', [
+    (True, 'm', 'there is a GPU'),
+    (False, 'tiny', 'there is no GPU, and TResNet-M is too slow without one')])
+def test_the_network_to_begin_with_is_for_this_machine(gpu, arch, why, monkeypatch):
+    monkeypatch.setattr('torch.cuda.is_available', lambda: gpu)
+    assert default_arch() == (arch, why)
 
 
 @pytest.mark.parametrize('task', TASKS)

@@ -9,7 +9,7 @@ import pytest
 import torch
 from mmengine.config import Config
 
-from tresnet_mm.commands import launch
+from tresnet_mm.commands import launch, process_group
 from tresnet_mm.commands.process_group import is_restarted, require_variables
 
 SLURM = dict(SLURM_PROCID='{rank}', SLURM_LOCALID='{rank}', SLURM_NTASKS='2', SLURM_NNODES='1',
@@ -158,6 +158,18 @@ def test_several_machines_are_watched(launcher, size, given, hooks, bare):
     assert [hook.type for hook in cfg.custom_hooks] == hooks
     assert [hook.get('limit') for hook in given] == [hook.get('limit') for hook in cfg.custom_hooks
                                                     ][:len(given)]
+
+
+def test_with_gpus_mmengine_starts_the_group_and_chooses_the_gpu(bare):
+    done = []
+    bare.setattr('torch.cuda.is_available', lambda: True)
+    bare.setattr(process_group, 'set_multi_processing', lambda **settings: done.append(settings))
+    bare.setattr(process_group, 'init_dist', lambda *names, **settings: done.append(
+        (*names, settings, torch.cuda.set_device)))
+    set_device = torch.cuda.set_device
+    process_group.start_group('slurm', dict(dist_cfg=dict(backend='nccl')),
+                              lambda: done.append('before'))
+    assert done == [dict(distributed=True), 'before', ('slurm', dict(backend='nccl'), set_device)]
 
 
 def test_a_restart_is_known_where_the_agent_keeps_the_store(bare):

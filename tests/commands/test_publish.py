@@ -6,6 +6,7 @@ import os
 import subprocess
 import sys
 from collections import OrderedDict
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -20,6 +21,7 @@ from mmengine.runner import load_checkpoint
 from safetensors.torch import load_file
 
 from tresnet_mm.checkpoint import read_published
+from tresnet_mm.checkpoint.publishing import write_published
 from tresnet_mm.commands.publish import main, metrics_of, parse_args
 from tresnet_mm.thresholds import save_thresholds
 
@@ -224,12 +226,49 @@ def test_existing_files_stay(make, tmp_path):
     ({}, ['--thresholds', 'absent.json'], 'absent.json does not exist'),
     ({}, ['--metrics', 'absent.json'], 'absent.json does not exist'),
     ({}, ['--config', 'absent'], 'absent does not exist'),
+    ({}, ['--metrics', 'text.json'], 'text.json is no JSON: '),
+    ({}, ['--metrics', 'list.json'], 'list.json should hold a JSON object of numbers'),
+    ({}, ['--metrics', 'times.json'], 'times.json should hold a JSON object of numbers'),
 ])
-def test_what_is_not_published(change, options, words, make, tmp_path):
+def test_what_is_not_published(change, options, words, make, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    for name, text in dict(text='mAP 0.5', list='[0.5]', times='{"time": 1, "a": NaN}').items():
+        (tmp_path / f'{name}.json').write_text(text)
     path, _ = make(LABELS, **change)
     with pytest.raises(SystemExit, match=f'publish: error: .*{words}'):
         main([str(path), str(tmp_path / 'out'), *options])
     assert not (tmp_path / 'out').exists() or not os.listdir(tmp_path / 'out')
+
+
+def test_weights_that_are_not_finite_are_not_published(make, tmp_path):
+    _, model = make(DETECTOR)
+    weights, name = model.state_dict(), 'neck.fpn_convs.0.conv.weight'
+    weights[name] = weights[name] * float('nan')
+    path, _ = make(DETECTOR, state_dict=weights)
+    with pytest.raises(SystemExit, match=f'1 parameters are not finite, such as {name}'):
+        main([str(path), str(tmp_path / 'out')])
+    assert not (tmp_path / 'out').exists()
+
+
+def test_a_file_is_no_folder_to_publish_into(make, tmp_path):
+    path, _ = make(LABELS)
+    (tmp_path / 'out').write_text('mine')
+    with pytest.raises(SystemExit, match='out is a file, and no .safetensors one'):
+        main([str(path), str(tmp_path / 'out')])
+    assert (tmp_path / 'out').read_text() == 'mine'
+
+
+def test_thresholds_that_only_the_file_says_are_not_lost(make, tmp_path):
+    """As of a file whose model says none: a reader takes the file's, and so does publishing."""
+    path, _ = make(LABELS)
+    main([str(path), str(tmp_path / 'out')])
+    file = published_in(tmp_path / 'out')
+    values = [0.1, 0.2, 0.3, 0.4, 0.5, 0.6]
+    write_published(tmp_path / 'own.safetensors', replace(read_published(file), thresholds=values),
+                    load_file(file))
+    main([str(tmp_path / 'own.safetensors'), str(tmp_path / 'again')])
+    again = read_published(published_in(tmp_path / 'again'))
+    assert again.thresholds == values == again.model['head']['thresholds']
 
 
 def test_fused_weights_are_not_published(make, tmp_path):

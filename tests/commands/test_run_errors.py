@@ -1,5 +1,7 @@
 """What a loader's worker finds wrong with the data is said as the main process would say it."""
 
+import errno
+from concurrent.futures import ThreadPoolExecutor
 from types import SimpleNamespace
 
 import pytest
@@ -71,3 +73,16 @@ def test_an_error_of_nccl_is_its_first_line():
 def test_other_errors_pass():
     with pytest.raises(RuntimeError, match='^of a layer$'), explained(RUNNER):
         raise RuntimeError('of a layer')
+
+
+def test_an_error_in_another_thread_is_explained_too():
+    """Only the main thread may set what a signal does."""
+    def fail():
+        with explained(RUNNER):
+            raise OSError(errno.ENOSPC, 'No space left on device', 'epoch_1.pth')
+
+    with ThreadPoolExecutor(1) as pool, pytest.raises(ValueError) as caught:
+        pool.submit(fail).result()
+    with pytest.raises(ValueError) as alone, explained(RUNNER):
+        raise OSError(errno.ENOSPC, 'No space left on device', 'epoch_1.pth')
+    assert str(caught.value) == str(alone.value) and 'epoch_1.pth' in str(alone.value)

@@ -58,6 +58,14 @@ def test_the_metrics_of_validation_give_each_class(installed):
     assert 'class_scalars' not in cfg.val_evaluator[1] and kinds(cfg) == ['LocalVisBackend']
 
 
+def test_other_metrics_stay_as_they_are(installed):
+    cfg = load()
+    cfg.val_evaluator = [dict(type='VOCMetric'), dict(type='MultiLabelMetric')]
+    set_logging(cfg, ['tensorboard'])
+    assert cfg.val_evaluator == [dict(type='VOCMetric'),
+                                 dict(type='MultiLabelMetric', class_scalars=True)]
+
+
 def test_pictures_are_drawn_by_the_hook_of_the_config():
     cfg = load()
     set_logging(cfg, [], images_every=3)

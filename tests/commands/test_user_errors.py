@@ -9,7 +9,7 @@ import torch
 
 from tresnet_mm.__main__ import main
 from tresnet_mm.commands import COMMANDS
-from tresnet_mm.commands.command_line import command, errors_in_one_line
+from tresnet_mm.commands.command_line import command, errors_in_one_line, is_foreseen
 
 CONFIGS = dict(detection='fcos_tresnet_tiny_shapes', labels='multilabel_tresnet_tiny_shapes')
 ARCH = ['--cfg-options', 'model.backbone.arch=k']
@@ -73,6 +73,16 @@ MISTAKES = {
     'task of own data': (['prepare-data', '.', 'out', '--task', 'masks'], "'masks'"),
     'shares of own data': (['prepare-data', '.', 'out', '--val', '0.5', '--test', '0.5'],
                            'leave nothing to train on'),
+    'no validation of own data': (['prepare-data', '.', 'out', '--val', '0'],
+                                  '--val must be more than 0'),
+    'share of own data': (['prepare-data', '.', 'out', '--test', '1.5'],
+                          'must be at least 0 and less than 1, got 1.5'),
+    'number of mistakes': (['mistakes', CONFIGS['labels'], 'FILE', '--number', '0'],
+                           '--number must be at least 1, got 0'),
+    'config to replay': (['replay', 'WEIGHTS'], r'\. has 2 config files, where one was expected; '
+                         "name the run's by --config"),
+    'changes to no config': (['class-map', 'IMAGE', 'none.safetensors', '--cfg-options', 'a=1'],
+                             '--cfg-options change a config, and no config was given'),
     'folds of own data': (['prepare-data', '.', 'out', '--folds', '1'], 'at least 2, got 1'),
 }
 
@@ -149,7 +159,9 @@ def sample(argv):
             return 1 / 0
     return {'bug': lambda: 1 / 0, 'type': lambda: None + 1, 'key': lambda: {}['a'],
             'raised elsewhere': lambda: exec('raise ValueError("from a library")', {}),
-            'number': lambda: int('x')}[argv[0]]()
+            'number': lambda: int('x'),
+            'assertion': lambda: exec('assert False, "cannot be"', {'__name__': argv[1]}),
+            'package': lambda: importlib.import_module('no_such_package.part')}[argv[0]]()
 
 
 @pytest.mark.parametrize(('what', 'kind'), [
@@ -158,6 +170,26 @@ def sample(argv):
 def test_a_bug_keeps_its_traceback(what, kind):
     with pytest.raises(kind):
         sample([what])
+
+
+def test_an_assertion_is_foreseen_in_mmengine_and_a_bug_in_this_package(capsys):
+    with pytest.raises(AssertionError):
+        sample(['assertion', 'tresnet_mm.models.tresnet'])
+    with pytest.raises(SystemExit):
+        sample(['assertion', 'mmengine.config.config'])
+    assert capsys.readouterr().err == 'sample: error: cannot be\n'
+
+
+def test_an_error_that_nobody_raised_is_not_foreseen():
+    assert not is_foreseen(ValueError('made, and handed on'))
+
+
+def test_how_to_install_a_missing_package_is_said(capsys):
+    with pytest.raises(SystemExit):
+        sample(['package'])
+    assert capsys.readouterr().err == (
+        "sample: error: No module named 'no_such_package'; install it: pip install "
+        'no_such_package\n')
 
 
 def test_a_step_can_name_what_it_expects(capsys):

@@ -138,6 +138,21 @@ def test_a_run_that_fails_leaves_no_video(clip, trained, monkeypatch):  # noqa: 
     assert [path.name for path in clip.parent.iterdir()] == ['clip.avi']
 
 
+def test_a_video_of_which_no_frame_can_be_read_is_named(clip, trained, monkeypatch):  # noqa: F811
+    monkeypatch.setattr(mmcv.VideoReader, 'read', lambda self: None)
+    with pytest.raises(SystemExit, match='^video: error: frame 0 of 12 cannot be read'):
+        main(['video', 'clip.avi', *map(str, trained['classifier'])])
+    assert [path.name for path in clip.parent.iterdir()] == ['clip.avi']
+
+
+def test_a_video_that_cannot_be_written_is_named(clip, monkeypatch):
+    monkeypatch.setattr(cv2.VideoWriter, 'isOpened', lambda self: False)
+    with pytest.raises(OSError, match=r'OpenCV cannot write seen\.mp4'), \
+            video.writer(Path('seen.mp4'), FPS, SIZE):
+        raise AssertionError('nothing is to be written')
+    assert [path.name for path in clip.parent.iterdir()] == ['clip.avi']
+
+
 def test_a_cut_off_video_is_told(clip, trained, capsys):  # noqa: F811
     content = clip.read_bytes()
     clip.write_bytes(content[:len(content) * 2 // 3])

@@ -1,10 +1,13 @@
 """The command line of the page: which models, and what is said where gradio is missing."""
 
 import sys
+from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
 from tresnet_mm.__main__ import main
+from tresnet_mm.commands import web
 from tresnet_mm.commands.web import names_of, split_model
 
 
@@ -40,6 +43,33 @@ def test_missing_gradio_is_told_with_its_extra(monkeypatch, capsys):
     assert capsys.readouterr().err.splitlines()[-1] == (
         'web: error: the page needs gradio, which is not installed; run: '
         "pip install 'tresnet_mm[web]'")
+
+
+def test_another_missing_module_is_not_taken_for_gradio(monkeypatch, capsys):
+    monkeypatch.setitem(sys.modules, 'tresnet_mm.web.server', None)
+    with pytest.raises(SystemExit):
+        main(['web', 'none.pth'])
+    line = capsys.readouterr().err.splitlines()[-1]
+    assert line.startswith('web: error: ') and 'tresnet_mm.web.server' in line
+    assert 'gradio' not in line
+
+
+def test_an_interrupt_ends_the_page_without_a_traceback(monkeypatch, capsys):
+    """A server that is interrupted at once; the folder of the page goes with it."""
+    folders = []
+
+    def serve(models, folder, *rest):
+        folders.append(folder)
+        assert models == ['model of none'] and Path(folder).is_dir()
+        raise KeyboardInterrupt
+
+    server = SimpleNamespace(Limits=lambda *values: SimpleNamespace(max_pixels=1), serve=serve)
+    monkeypatch.setitem(sys.modules, 'tresnet_mm.web.server', server)
+    monkeypatch.setattr(web, 'Inferencer', lambda *files, **settings: None)
+    monkeypatch.setattr(web, 'WebModel', lambda name, *rest: f'model of {name}')
+    assert main(['web', 'none.pth']) is None
+    assert capsys.readouterr().out == '\n'
+    assert not Path(folders[0]).exists()
 
 
 @pytest.mark.parametrize(('argv', 'words'), [

@@ -11,6 +11,7 @@ from mmengine.registry import TRANSFORMS, init_default_scope
 
 from tresnet_mm.datasets import PackMultiLabelInputs
 from tresnet_mm.datasets.channel_planes import channel_planes
+from tresnet_mm.datasets.pack_det_inputs import FastPackDetInputs
 
 VIEWS = {
     'whole': lambda img: img, 'columns mirrored': lambda img: img[:, ::-1],
@@ -73,3 +74,10 @@ def test_detection_has_the_pixels_of_mmdet_to_the_bit(coco_tiny, repo_root, spli
         assert torch.equal(*(getattr(each, 'tensor', each) for each in found))
         mirrored += bool(samples[0].metainfo.get('flip'))
     assert split == 'test' or 0 < mirrored < 6
+
+
+def test_packing_without_an_image():
+    """As mmdet's: a pipeline may hand on the boxes alone."""
+    packed = FastPackDetInputs(meta_keys=())(dict(gt_bboxes_labels=np.array([2])))
+    assert list(packed) == ['data_samples']
+    assert packed['data_samples'].gt_instances.labels.tolist() == [2]

@@ -84,6 +84,9 @@ BROKEN = {
         r"repeated: \['person'\] \(ids 1 and 2\)"),
     'no categories': (lambda coco: coco.pop('categories'), r"no list of 'categories'"),
     'no annotations': (lambda coco: coco['annotations'].clear(), 'no image with a label'),
+    'file of images alone': (
+        lambda coco: coco.pop('annotations'),
+        r"not a COCO instance file, it lacks \['annotations'\]"),
 }
 
 

@@ -154,6 +154,12 @@ def test_pipelines_that_drop_images_without_boxes_are_told(root):
         DATASETS.build(labelled(root, pipeline=PIPELINE[:2]))[0]
 
 
+def test_an_image_whose_boxes_are_filtered_out_is_drawn_anew(root):
+    """Of None mmdet draws another image; only one without annotated boxes could never be used."""
+    large = [*PIPELINE[:2], dict(type='FilterAnnotations', min_gt_bbox_wh=(20, 20)), PIPELINE[2]]
+    assert DATASETS.build(coco(root, pipeline=large)).prepare_data(0) is None
+
+
 def test_labelled_images_needs_tables_and_images(root):
     with pytest.raises(ValueError, match='name a label table'):
         DATASETS.build(labelled(root, image_labels={}))

@@ -4,16 +4,18 @@ import io
 import os
 import resource
 from pathlib import Path
+from typing import ClassVar
 
 import cv2
 import mmcv
 import numpy as np
 import pytest
 from mmcv.transforms import LoadImageFromFile
+from mmengine.fileio import LocalBackend, register_backend
 from mmengine.registry import DATASETS, TRANSFORMS, init_default_scope
 from PIL import Image
 
-from tests.bad_input.case import alarm
+from benchmarks.time_limit import time_limit
 from tests.bad_input.cases_data import png_header
 from tresnet_mm.datasets import CustomMultiLabel, LoadImageChecked, check_images
 from tresnet_mm.datasets.image_file import MAX_PIXELS, decode_image, read_image_size
@@ -213,7 +215,7 @@ def test_length_that_a_png_claims_costs_no_memory(tmp_path, loader, length):
     at = content.index(b'IDAT') - 4
     path.write_bytes(content[:at] + length.to_bytes(4, 'big') + content[at + 4:])
     before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-    with alarm(20):
+    with time_limit(20):
         image = load(loader, path)
     assert np.array_equal(image, noise(96, 96)[..., ::-1])
     assert resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before < 100 * 1024
@@ -252,7 +254,7 @@ def test_what_is_no_file(tmp_path, name, on_error):
     os.mkfifo(tmp_path / 'pipe')
     path = str(tmp_path / name) if name == 'pipe' else name
     loader = LoadImageChecked(on_error=on_error)
-    with alarm(20):
+    with time_limit(20):
         if on_error == 'skip':
             assert loader(dict(img_path=path)) is None
             assert loader.skipped == 1
@@ -274,7 +276,7 @@ def test_training_skips_what_cannot_be_opened(tmp_path):
     dataset = CustomMultiLabel(
         'a.csv', data_root=str(tmp_path), pipeline=[
             dict(type='LoadImageChecked', on_error='skip'), dict(type='PackMultiLabelInputs')])
-    with alarm(20):
+    with time_limit(20):
         assert dataset[0]['data_samples'].img_id == 'good.png'
 
 
@@ -304,3 +306,48 @@ def test_arguments_of_mmcv(tmp_path):
             assert ours['ori_shape'] == ours['img_shape'] == (24, 32)
     assert LoadImageChecked(ignore_empty=True)(dict(img_path='/no/such.png')) is None
     assert 'max_pixels=5' in repr(LoadImageChecked(max_pixels=5))
+
+
+def test_settings_that_are_wrong_are_named(tmp_path):
+    with pytest.raises(ValueError, match="on_error must be 'raise' or 'skip', got 'ignore'"):
+        LoadImageChecked(on_error='ignore')
+    Image.fromarray(noise()).save(tmp_path / 'x.png')
+    with pytest.raises(ValueError, match=r'x\.png.*backend: other is not supported'):
+        LoadImageChecked(imdecode_backend='other')(dict(img_path=str(tmp_path / 'x.png')))
+
+
+def test_size_of_an_image_behind_a_file_backend(tmp_path):
+    Image.fromarray(noise(24, 32)).save(tmp_path / 'x.png')
+    backend = dict(backend='CountingBackend')
+    register_backend('CountingBackend', CountingBackend, force=True)
+    assert read_image_size(str(tmp_path / 'x.png'), backend) == (32, 24)
+    assert CountingBackend.read == [str(tmp_path / 'x.png')]
+
+
+class CountingBackend(LocalBackend):
+    """Files behind a backend, as those of a store are."""
+
+    read: ClassVar[list[str]] = []
+
+    def get(self, filepath):
+        self.read.append(str(filepath))
+        return super().get(filepath)
+
+
+def test_more_than_sixteen_bits_are_refused(tmp_path):
+    Image.fromarray(np.full((4, 4), 70_000, np.int32)).save(tmp_path / 'x.tiff')
+    with pytest.raises(ValueError, match='mode I with levels beyond 16 bits is not supported'):
+        decode_image((tmp_path / 'x.tiff').read_bytes(), backend='pillow')
+
+
+def test_what_opencv_refuses_is_pillows(monkeypatch):
+    """OpenCV has a limit of its own for pixels, and raises beyond it."""
+    image = noise()
+    file = io.BytesIO()
+    Image.fromarray(image).save(file, 'PNG')
+
+    def refuse(*args):
+        raise cv2.error('OpenCV: CV_IO_MAX_IMAGE_PIXELS')
+
+    monkeypatch.setattr(cv2, 'imdecode', refuse)
+    assert np.array_equal(decode_image(file.getvalue(), backend='cv2'), image[..., ::-1])

@@ -18,6 +18,7 @@ from tresnet_mm.datasets import (
     LoadImageChecked,
     PackMultiLabelInputs,
 )
+from tresnet_mm.datasets.labels_to_scores import LabelsToScores
 
 SIZE = dict(scale=(32, 24), keep_ratio=False, backend='pillow')
 
@@ -173,3 +174,10 @@ def test_pipelines_of_the_recipe(repo_root, photo):
         outs = [strong(dict(img=img.copy(), img_shape=(32, 32)))['img'] for _ in range(8)]
         assert all(out.shape == img.shape and out.dtype == np.uint8 for out in outs)
         assert any(not np.array_equal(out, img) for out in outs), operation
+
+
+def test_labels_become_the_scores_that_mmpretrain_packs():
+    transform = LabelsToScores()
+    record = transform(dict(gt_labels=[2], unknown_labels=[0], num_classes=4))
+    assert record['gt_score'].tolist() == [-1, 0, 1, 0]
+    assert repr(transform) == 'LabelsToScores()'

@@ -170,6 +170,13 @@ def test_an_interrupted_run_leaves_no_set(tmp_path: Path, monkeypatch) -> None:
     assert not (tmp_path / '.set.partial').exists()
 
 
+def test_a_picture_that_cannot_be_written_is_named(tmp_path: Path, monkeypatch) -> None:
+    monkeypatch.setattr(cv2, 'imwrite', lambda *args: False)  # as where the disk is full
+    with pytest.raises(OSError, match='could not write .*000001.jpg'):
+        make_shapes(tmp_path / 'set', SMALL)
+    assert not (tmp_path / 'set').exists()
+
+
 def test_a_folder_of_something_else_is_not_touched(tmp_path: Path) -> None:
     (tmp_path / 'train').mkdir()
     (tmp_path / 'train/holiday.jpg').write_bytes(b'mine')

@@ -66,6 +66,19 @@ def test_folders(folders, kind):
               metainfo=dict(classes=['n01', 'n03']))
 
 
+def test_folders_that_hold_nothing(tmp_path):
+    args = dict(kind='ImageFolderSingleLabel', data_root=str(tmp_path), data_prefix=dict(img='a'))
+    with pytest.raises(FileNotFoundError, match="there is no folder '.*/a', which should hold one"):
+        build(**args)
+    (tmp_path / 'a/.cache').mkdir(parents=True)
+    with pytest.raises(ValueError, match="/a' holds no folders of classes"):
+        build(**args)
+    (tmp_path / 'a/cat').mkdir()
+    (tmp_path / 'a/cat/note.txt').touch()
+    with pytest.raises(ValueError, match=r"/a': no image \(.jpg, .* in its folders"):
+        build(**args)
+
+
 def test_imagenet_list(tmp_path):
     (tmp_path / 'val.txt').write_text('v_1.JPEG 1\nv_2.JPEG n01\n')
     (tmp_path / 'synsets.txt').write_text('n01\nn02\n')
@@ -170,6 +183,18 @@ def test_cifar_of_python_that_is_wrong(tmp_path, changes, message):
         build('CIFAR10', data_root=str(tmp_path), train=False)
 
 
+def test_names_of_cifar(tmp_path):
+    save_cifar_python(tmp_path, 'CIFAR10')
+    args = dict(kind='CIFAR10', data_root=str(tmp_path), train=False)
+    assert build(metainfo=dict(classes=('apple', 'bear')), **args).classes == ('apple', 'bear')
+    with pytest.raises(ValueError, match='CIFAR10 has the classes of batches.meta, in that order'):
+        build(metainfo=dict(classes=('bear', 'apple')), **args)
+    for names in ([], 'apple'):
+        save_python2(tmp_path / 'batches.meta', {'label_names': names})
+        with pytest.raises(ValueError, match="batches.meta': label_names is no list of names"):
+            build(**args)
+
+
 @pytest.mark.parametrize('content, message', [
     (b'\x80\x02cos\nsystem\nU\x05mkdir\x85R.', 'asks for os.system, which is no plain data'),
     (b'cbuiltins\neval\nU\x031+1\x85R.', 'asks for builtins.eval'),
@@ -210,6 +235,16 @@ def test_flowers_refuses_sets_beyond_the_labels(tmp_path):
         build('Flowers102', split='test', data_root=str(tmp_path))
 
 
+@pytest.mark.parametrize('labels', [[0, 1], [1, 103]])
+def test_flowers_refuses_labels_beyond_the_classes(tmp_path, labels):
+    savemat(tmp_path / 'imagelabels.mat', dict(labels=[labels]))
+    savemat(tmp_path / 'setid.mat', dict(tstid=[[1]]))
+    with pytest.raises(ValueError, match=r'imagelabels\.mat: labels must lie between 1 and 102'):
+        build('Flowers102', split='test', data_root=str(tmp_path))
+    with pytest.raises(ValueError, match="split must be one of .*'trainval'.*got 'all'"):
+        build('Flowers102', split='all', data_root=str(tmp_path))
+
+
 def struct(rows, fields):
     array = np.zeros((1, len(rows)), [(name, object) for name in fields])
     for i, row in enumerate(rows):
@@ -243,6 +278,19 @@ def test_cars_in_the_development_kit(tmp_path):
     assert labels_of(dataset) == [('1.jpg', [1])]
     with pytest.raises(ValueError, match='cars_test_annos_withlabels'):
         build('StanfordCars', ann_file='devkit/cars_test_annos.mat', **args)
+
+
+@pytest.mark.parametrize('rows, fields, message', [
+    ([(3, '1.jpg')], ('class', 'fname'), 'train.mat: class 3, but there are 2'),
+    ([(0, '1.jpg')], ('class', 'fname'), 'train.mat: class 0, but there are 2'),
+    ([(1, '1.jpg')], ('class', 'path'), 'train.mat: its annotations have no fname'),
+])
+def test_cars_that_are_wrong(tmp_path, rows, fields, message):
+    (tmp_path / 'devkit').mkdir()
+    savemat(tmp_path / 'devkit/cars_meta.mat', dict(class_names=NAMES))
+    savemat(tmp_path / 'train.mat', dict(annotations=struct(rows, fields)))
+    with pytest.raises(ValueError, match=message):
+        build('StanfordCars', ann_file='train.mat', data_root=str(tmp_path))
 
 
 def test_packing_wants_one_label():

@@ -67,3 +67,8 @@ def test_bad_input(voc):
     (voc / 'Annotations/000003.xml').unlink()
     with pytest.raises(FileNotFoundError, match=r"000003\.xml.*lists '000003 -1' or '000003'"):
         read(voc)
+
+
+def test_the_folder_of_xml_files_must_be_named(voc):
+    with pytest.raises(ValueError, match="must name the folder of XML files .*, got {'img'"):
+        read(voc, data_prefix=dict(img='JPEGImages/'))

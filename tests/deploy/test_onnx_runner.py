@@ -186,6 +186,7 @@ WRONG = dict(mode='stretched', size=[0, 96], std=[1, 0, 1])
 @pytest.mark.parametrize('name', DAMAGED)
 def test_damaged_metadata_are_told_in_one_line(name, exported, tmp_path, capsys):
     files, plain, _ = exported('classifier')
+    capsys.readouterr()  # of the export, if this is the first that needs it
     said, words = DAMAGED[name]
     key = said.get('preprocessing')
     if key in WRONG:
@@ -201,6 +202,7 @@ def test_damaged_metadata_are_told_in_one_line(name, exported, tmp_path, capsys)
 
 def test_other_mistakes_are_told_in_one_line(exported, tmp_path, capsys):
     files, plain, _ = exported('classifier')
+    capsys.readouterr()  # of the export, if this is the first that needs it
     image = str(files.images[0])
     (tmp_path / 'text.png').write_text('no picture')
     (tmp_path / 'half.png').write_bytes(files.images[0].read_bytes()[:-300])

@@ -2,17 +2,8 @@
 
 import pytest
 
+from tests.doctor.made_up_machines import machine
 from tresnet_mm.doctor import checks, cures, wheels
-from tresnet_mm.doctor.machine import Machine
-
-
-def machine(torch: str = '2.8.0', cuda: str = '', gpu: str = '', **changes) -> Machine:
-    """A Linux machine with torch and a compiler."""
-    plain = Machine(
-        python='/e/bin/python', version=(3, 11, 0), system='Linux', architecture='x86_64',
-        has_pip=True, compiler='c++', driver='', nvcc='', distributions={},
-        modules=dict(torch=dict(version=torch, cuda=cuda, gpu=gpu)) if torch else {})
-    return plain._replace(**changes)
 
 
 @pytest.mark.parametrize(('torch', 'cuda', 'system', 'expected'), [
@@ -58,6 +49,14 @@ def test_onedl_wheels(torch, cuda, expected):
 ])  # fmt: skip
 def test_the_line_that_fits(torch, there, official):
     assert cures.is_official(machine(torch, distributions=dict.fromkeys(there, '1'))) == official
+
+
+def test_of_the_official_line_the_tested_versions_are_installed():
+    old = machine('2.1.2')
+    assert cures.mm(old, 'mmdet') == ['/e/bin/python -m pip install --upgrade mmdet==3.3.0']
+    assert cures.mmcv(old)[0] == (
+        '/e/bin/python -m pip install --only-binary mmcv -f '
+        'https://download.openmmlab.com/mmcv/dist/cpu/torch2.1.0/index.html mmcv==2.1.0')
 
 
 def test_a_gpu_needs_the_nvcc_of_its_cuda():

@@ -6,7 +6,7 @@ from datetime import timedelta
 from types import SimpleNamespace
 
 import pytest
-from torch.distributed import TCPStore
+from torch.distributed import HashStore
 
 from tresnet_mm.engine import HostWatchHook, host_watch_hook
 from tresnet_mm.engine.host_watch_hook import Host, meet
@@ -34,11 +34,11 @@ def test_processes_are_grouped_by_machine(monkeypatch):
 
 @pytest.fixture
 def store(monkeypatch):
-    """Where process 0 of a run meets the others."""
-    made = TCPStore('127.0.0.1', 0, is_master=True, wait_for_workers=False,
-                    timeout=timedelta(seconds=60))
-    monkeypatch.setenv('MASTER_ADDR', '127.0.0.1')
-    monkeypatch.setenv('MASTER_PORT', str(made.port))
+    """Where process 0 of a run meets the others, without a network; test_two_hosts.py has one."""
+    made = HashStore()
+    monkeypatch.setenv('MASTER_ADDR', '10.0.0.1')
+    monkeypatch.setenv('MASTER_PORT', '29500')
+    monkeypatch.setattr(host_watch_hook, 'TCPStore', lambda *args, **kwargs: made)
     return made
 
 
@@ -64,6 +64,8 @@ def watch(monkeypatch, store, caplog):
 
     yield run
     hooks[0].leave()
+    hooks[0]._counter.join(60)
+    assert not hooks[0]._counter.is_alive()
 
 
 def three():
@@ -78,11 +80,16 @@ def test_one_that_stops_counting_is_named(store, watch):
 
 
 def test_without_the_store_the_first_machine_is_named(store, watch, monkeypatch):
-    # As seen by the last one: the port is nobody's.
-    with host_watch_hook.socket.socket() as probe:
-        probe.bind(('127.0.0.1', 0))
-        monkeypatch.setenv('MASTER_PORT', str(probe.getsockname()[1]))
+    """As seen by the last one, which finds nobody at the first one's address."""
+    asked = []
+
+    def refuse(*args, **kwargs):
+        asked.append((args, kwargs['timeout']))
+        raise RuntimeError('connection refused')
+
+    monkeypatch.setattr(host_watch_hook, 'TCPStore', refuse)
     assert 'not heard of for 2 s: machine a, process 0; down' in watch(three())
+    assert set(asked) == {(('10.0.0.1', 29500), timedelta(seconds=2))}
 
 
 def test_who_leaves_says_so(store, monkeypatch):

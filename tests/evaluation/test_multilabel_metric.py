@@ -375,3 +375,14 @@ def test_a_calibrated_model_is_measured_with_and_without():
     by_hand += [2 * abs(0.9 - 0.5), 2 * abs(0.6 - 0.5)]
     assert found['multi-label/ECE_uncalibrated'] == pytest.approx(100 * sum(by_hand) / 8)
     assert 'multi-label/ECE' in found and not any('ECE' in key for key in plain)
+
+
+def test_without_thresholds_of_its_own_a_calibrated_model_has_no_fitted_measures():
+    scores, targets = random_set(6, 2)
+    samples = data_samples(scores, targets)
+    for sample, row in zip(samples, scores, strict=True):
+        sample.raw_scores = torch.tensor(row)
+    found = evaluate(MultiLabelMetric(top_k=None), samples, ('a', 'b'))
+    assert found['multi-label/ECE'] == found['multi-label/ECE_uncalibrated']
+    assert found['multi-label/CF1'] == found['multi-label/CF1_uncalibrated']
+    assert not [name for name in found if name.endswith('_fitted')]

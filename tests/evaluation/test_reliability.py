@@ -38,3 +38,7 @@ def test_bins_of_equal_mass_and_classes():
 def test_wrong_bins(wrong):
     with pytest.raises(ValueError, match='bin'):
         reliability(SCORES, TARGETS, **wrong)
+
+
+def test_nothing_known_has_no_brier_score():
+    assert np.isnan(brier_score(SCORES, np.full_like(TARGETS, -1)))

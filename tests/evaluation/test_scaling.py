@@ -111,3 +111,8 @@ def test_where_a_whole_step_is_too_long_a_shorter_one_is_taken():
     slopes = np.linspace(0.01, 1, 2000)
     loss = [np.sum(np.logaddexp(0, a * logits) - targets * a * logits) for a in slopes]
     assert found.scale[0] == pytest.approx(slopes[np.argmin(loss)], abs=1e-3)
+
+
+def test_a_fit_wants_at_least_one_image():
+    with pytest.raises(ValueError, match='fewest should be at least 1, got 0'):
+        fit_scaling(np.ones((2, 1)) / 2, np.array([[0], [1]]), fewest=0)

@@ -84,3 +84,10 @@ def test_tool_improves_f1(tmp_path, repo_root):
         assert f1(scores[:, c], targets[:, c], thresholds[c]) > 0.1 + f1(scores[:, c],
                                                                         targets[:, c], 0.5)
     assert 'Written to t.json' in run.stdout
+
+
+@pytest.mark.parametrize('share', [0, -0.1, 1.01])
+@pytest.mark.parametrize('find', [thresholds_at_precision, thresholds_at_recall])
+def test_a_share_beyond_its_range_is_named(find, share):
+    with pytest.raises(ValueError, match=rf'must lie in \(0, 1\], got {share}'):
+        find(np.ones((2, 1)), np.ones((2, 1)), share)

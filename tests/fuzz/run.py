@@ -9,7 +9,7 @@ from typing import Any
 
 from hypothesis import HealthCheck, Phase, given, seed, settings
 
-from tests.bad_input.case import alarm
+from benchmarks.time_limit import time_limit
 from tests.fuzz.kinds import PATIENCE, Kind
 
 
@@ -35,7 +35,7 @@ def run(kind: Kind, cases: int, first_seed: int = 0, batch: int = 1000) -> dict[
     def check(case: Any) -> None:
         nonlocal slowest, base
         begin = time.perf_counter()
-        with alarm(PATIENCE):
+        with time_limit(PATIENCE):
             counts[kind.check(case)] += 1
         slowest = max(slowest, time.perf_counter() - begin)
         if sum(counts.values()) == 100:

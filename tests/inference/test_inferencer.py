@@ -183,6 +183,22 @@ def test_what_the_pipeline_cannot_take_is_named(inferencers):
         inferencers['detector'](np.zeros((1, 400, 3), np.uint8))
 
 
+def test_an_image_that_the_pipeline_drops_is_named(inferencers, photos, monkeypatch):
+    run = inferencers['classifier']
+    monkeypatch.setattr(run, 'pipeline', lambda record: None)
+    with pytest.raises(ValueError, match=r"0\.png' cannot be made an input .*ValueError: a "
+                                         'transform of the test pipeline drops it'):
+        run(photos[0])
+
+
+def test_an_image_without_a_result_is_named(inferencers, photos, monkeypatch):
+    run = inferencers['classifier']
+    nan = BaseDataElement(pred_scores=torch.full((3,), float('nan')))
+    monkeypatch.setattr(run.model, 'test_step', lambda data: [nan])
+    with pytest.raises(ValueError, match=r"^image '.*0\.png': .*NaN or infinite"):
+        run(photos[0])
+
+
 def test_no_default_scope_is_left_behind(trained, photos):
     with DefaultScope.overwrite_default_scope('mmengine'):
         Inferencer(*trained['detector'], device='cpu')(photos[0])

@@ -112,7 +112,9 @@ def main() -> int:
     parser.add_argument('--again', action='store_true',
                         help='try those alone that survived the last time, by --out')
     args = parser.parse_args()
-    os.environ.update(OMP_NUM_THREADS='1', OMP_WAIT_POLICY='PASSIVE', MPLBACKEND='Agg')
+    os.environ.update(OMP_NUM_THREADS='1', OMP_WAIT_POLICY='PASSIVE', MPLBACKEND='Agg',
+                      PYTEST_DISABLE_PLUGIN_AUTOLOAD='1')
+    sys.dont_write_bytecode = False  # each child would compile the tests anew
     failed = False
     preload()
     with tempfile.TemporaryDirectory(prefix='mutation-') as folder:

@@ -19,6 +19,23 @@ EXPLAINED: dict[tuple[str, str, str], str] = {
         'gives memory back before the labels are sorted',
     ('tresnet_mm/models/layers/abn_function.py', 'y > 0', 'y >= 0'):
         'at y = 0 both branches are 0',
+    ('tresnet_mm/checkpoint/formats.py', '8', '9'):
+        'MAX_WRAPPERS, which no file comes near',
+    ('tresnet_mm/checkpoint/norms.py', 'state_dict[mean] * sign.to(state_dict[mean].dtype)',
+     'state_dict[mean] / sign.to(state_dict[mean].dtype)'):
+        'a sign is its own inverse',
+    ('tresnet_mm/models/layers/inplace_abn.py', '0.0', '1.0'):
+        'a momentum that is given and not used, in evaluation',
+    ('tresnet_mm/models/layers/abn_function.py', '0.0', '1.0'):
+        'a momentum that is given and not used, in evaluation',
+    ('tresnet_mm/models/layers/abn_function.py', 'not training or group is not None',
+     'not training and group is not None'):
+        'computes a gradient that is replaced',
+    ('tresnet_mm/models/layers/abn_function.py', 'training and group is not None',
+     'training or group is not None'):
+        'computes sums that are not used',
+    ('tresnet_mm/models/layers/abn_function.py', 'need_x and training', 'need_x or training'):
+        'computes sums that are not used',
     ('tresnet_mm/models/layers/abn_function.py', '32', '33'):
         'FEWEST_SIDE_BY_SIDE, on which speed alone depends',
     ('tresnet_mm/models/layers/abn_function.py', '9', '10'):
@@ -32,4 +49,15 @@ EXPLAINED: dict[tuple[str, str, str], str] = {
      'torch.empty(len(logits), dtype=dtype, device=logits.device)',
      'torch.empty(len(logits), dtype=dtype)'):
         'shows on a GPU alone',
+    ('tresnet_mm/datasets/annotations/coco_objects.py',
+     'zip(file.category_ids(classes), names, strict=True)',
+     'zip(file.category_ids(classes), names)'):
+        'there is one id a name, or category_ids has raised',
+    ('tresnet_mm/datasets/annotations/coco_objects.py', 'True', 'False'):
+        'the strict of the same zip',
+    ('tresnet_mm/datasets/annotations/coco_values.py',
+     'kinds <= {int, str}', 'kinds < {int, str}'):
+        'the way for floats gives the same, slower',
+    ('tresnet_mm/datasets/annotations/file_names.py', "return ''", 'return None'):
+        'of a private function; asked is only whether there is a fault',
 }

@@ -5,6 +5,7 @@ What a test starts as a process of its own sees no mutant.
 """
 from __future__ import annotations
 
+import gc
 import importlib
 import importlib.machinery
 import os
@@ -24,6 +25,7 @@ def preload() -> None:
     """Import what all children need, and nothing of the package."""
     for name in _PRELOADED:
         importlib.import_module(name)
+    gc.freeze()  # else each child's collections go through all of it, and copy its pages
     assert 'tresnet_mm' not in sys.modules, 'the package is imported before its mutants'
 
 

@@ -29,6 +29,19 @@ def test_small_objects_ask_for_larger_images_up_to_a_bound(small, side):
     assert chosen(small_object=small).side.value == side
 
 
+@pytest.mark.parametrize('arch, side', [('tiny', 256), ('m', 384)])
+def test_without_objects_a_detector_gets_its_least_size(arch, side):
+    found = chosen(arch=arch, objects=0, small_object=0).side
+    assert found == (side, f'{side} px: no object says how fine it has to be')
+
+
+@pytest.mark.parametrize('small, side', [(0, 224), (0.1, 448), (0.15, 224)])
+def test_small_objects_ask_for_larger_images_of_a_classifier(small, side):
+    found = chosen('multi-label', 'm', small_object=small).side
+    assert found.value == side
+    assert ('one object in ten covers less than 10% of it' in found.why) == (side == 448)
+
+
 def test_images_are_not_enlarged():
     assert chosen(small_object=0.01, short_side=100).side.value == 128
     assert chosen(small_object=0.01, short_side=480, arch='m').side.value == 480

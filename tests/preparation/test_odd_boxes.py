@@ -43,6 +43,13 @@ def test_an_unusual_size_for_its_class_is_found():
     assert found['unusual'][0].value < -5
 
 
+def test_a_box_without_an_area_is_tiny_and_of_no_size_to_compare():
+    usual = [[Box(0, 10, 10, 40, 40)] for _ in range(30)]
+    found = odd_boxes(source(*usual, [Box(0, 10, 10, 0, 40)]))
+    assert {kind: [odd.value for odd in odds] for kind, odds in found.items() if odds} == {
+        'tiny': [0]}
+
+
 def test_the_worst_come_first():
     found = odd_boxes(source([Box(0, 9, 9, 3, 9), Box(0, 40, 9, 1, 9), Box(0, 70, 9, 2, 9)]))
     assert [odd.value for odd in found['tiny']] == [1, 2, 3]

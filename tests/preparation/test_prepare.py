@@ -10,6 +10,7 @@ from tresnet_mm.preparation.prepare import (
     copy_images,
     default_task,
     plan_parts,
+    prepare,
     require_apart,
     require_fit,
 )
@@ -58,6 +59,12 @@ def test_a_split_of_the_source_gives_way_to_a_new_one_or_to_folds():
     assert {name: len(members) for name, members in parts.items()} == dict(train=16, val=4)
     assert [len(parts['val']) for parts in plan_parts(
         data, Wishes('multi-label', 'tiny', folds=4))] == [5] * 4
+
+
+def test_without_a_training_part_nothing_is_written(tmp_path):
+    with pytest.raises(ValueError, match='nothing to train on: the source has the parts val, test'):
+        prepare(parted(val=2, test=1), Wishes('multi-label', 'tiny'), tmp_path / 'out')
+    assert list(tmp_path.iterdir()) == []
 
 
 @pytest.mark.parametrize('out', ['.', 'a', 'a/b', '../s/a'])

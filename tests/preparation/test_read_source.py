@@ -121,6 +121,8 @@ BAD = {
     'table image': ({'t.csv': 'img_path,cat\nx.jpg,1'}, r"t\.csv:2: image '.*x\.jpg' does not exi"),
     'table columns': ({'train.csv': 'img_path,cat\na.jpg,1', 'val.csv': 'img_path,dog\nb.jpg,1'},
                       'its columns are not those of'),
+    'two tables': ({'a.csv': 'img_path,cat\na.jpg,1', 'val.csv': 'img_path,cat\na.jpg,1'},
+                   r'a\.csv, val\.csv: of several tables each should be of another part'),
     'two parts': ({'train.csv': 'img_path,cat\na.jpg,1', 'val.csv': 'img_path,cat\na.jpg,1',
                    'a.jpg': None}, r"val\.csv:2: image 'a\.jpg' is listed twice, first by.*train"),
     'no image': ({'cat/a.jpg': 'text'}, r"image '.*a\.jpg' cannot be read"),
@@ -133,6 +135,22 @@ def test_refused(tmp_path, name):
     files, message = BAD[name]
     with pytest.raises((ValueError, FileNotFoundError), match=message):
         read_source(fill(tmp_path, files))
+
+
+@pytest.mark.parametrize('source_format, message', [
+    ('voc', r'no XML file \(\.xml\) below it'),
+    ('table', r'no label table \(\.csv or \.jsonl with img_path\) in it'),
+    ('folders', 'no image in folders named after classes')])
+def test_a_format_of_which_there_is_nothing_is_refused(tmp_path, source_format, message):
+    with pytest.raises(FileNotFoundError, match=message):
+        read_source(fill(tmp_path, {'a.jpg': None, 'a.csv': 'name\n'}), source_format)
+
+
+def test_images_outside_the_folders_of_classes_are_counted(tmp_path):
+    data = read_source(fill(tmp_path, {'cat/a.jpg': None, 'b.jpg': None, 'c.jpg': None}))
+    assert list(seen(data)) == ['cat/a.jpg']
+    assert data.notes[1:] == ('2 images outside the folders of the classes: left out; first in '
+                              f'{tmp_path / "b.jpg"}.',)
 
 
 def test_no_source_and_no_format(tmp_path):

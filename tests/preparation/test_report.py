@@ -2,6 +2,7 @@
 import json
 import random
 import re
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -15,6 +16,7 @@ from tresnet_mm.preparation.data_figures import (
     size_counts,
     together,
 )
+from tresnet_mm.preparation.report_pictures import ReportPictures
 from tresnet_mm.preparation.source_data import Box, SourceData, SourceImage
 
 SHARED = Path(__file__).parents[3] / 'shared/data'
@@ -121,6 +123,48 @@ def test_labels_alone_make_a_report(tmp_path):
     text = write_report(data, dict(train=[0, 1, 2], val=[3, 4, 5]), tmp_path).file.read_text()
     assert '5 labels are unknown.' in text and 'Box sizes' not in text and 'boxes in' not in text
     assert '| a | 2 | 1 |' in text and '| train | 3 | 0 |' in text
+
+
+def test_one_class_has_no_others_to_come_with(data, tmp_path):
+    data = SourceData('coco', data.image_root, ('a',), data.images[3:4])
+    file = write_report(data, dict(train=[0]), tmp_path).file
+    assert 'come together' not in file.read_text()
+    assert not (file.parent / 'co_occurrence.png').exists()
+
+
+def test_rare_classes_are_told_by_their_share(data, tmp_path):
+    """Ten images of one class and one of the other; then nine, which is not yet told."""
+    first, second = data.images[4], data.images[1]
+    images = [replace(first, name=f'{i}.jpg') for i in range(10)]
+    images.append(replace(second, boxes=(Box(1, 9, 9, 30, 30),)))
+    data = SourceData('coco', data.image_root, ('a', 'b'), tuple(images))
+    told = ' '.join(write_report(data, dict(train=range(11)), tmp_path).look_first)
+    assert ('The most frequent class has 10 times as many images in train as the rarest '
+            '(10 and 1).') in told
+    told = ' '.join(write_report(data, dict(train=range(1, 11)), tmp_path).look_first)
+    assert 'most frequent' not in told
+
+
+def test_boxes_of_an_unreadable_image_are_listed_on_grey(data, tmp_path):
+    images = (*data.images[:5], replace(data.images[5], boxes=(Box(2, 5, 5, 2, 30),)))
+    data = SourceData('coco', data.image_root, data.classes, images)
+    file = write_report(data, PARTS, tmp_path).file
+    found = json.loads((file.parent / 'tiny.json').read_text())
+    assert [record['image'] for record in found] == ['1.png', '5.png']
+    assert (np.array(Image.open(file.parent / 'tiny.png')) == 128).all(axis=-1).sum() > 10_000
+    # its class has no other image that could be shown as a sample
+    assert sorted(path.name for path in file.parent.glob('class_*')) == [
+        'class_0.json', 'class_0.png', 'class_1.json', 'class_1.png']
+
+
+def test_a_report_that_fails_leaves_the_old_one(data, tmp_path, monkeypatch):
+    file = write_report(data, PARTS, tmp_path).file
+    before = file.read_text()
+    monkeypatch.setattr(ReportPictures, 'co_occurrence', lambda self: 1 / 0)
+    with pytest.raises(ZeroDivisionError):
+        write_report(data, PARTS, tmp_path)
+    assert file.read_text() == before
+    assert sorted(path.name for path in tmp_path.iterdir()) == ['images', 'report']
 
 
 def test_a_folder_of_somebody_else_stays(data, tmp_path):

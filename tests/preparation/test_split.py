@@ -155,6 +155,14 @@ def test_a_mapping_says_the_groups():
     assert len(val) == 2 and val[0] % 2 == 0 and val[1] == val[0] + 1
 
 
+def test_a_part_is_held_out_by_whole_groups_where_the_parts_have_their_own():
+    data = source([[0]] * 10)
+    groups = {image.name: f'g{index // 2}' for index, image in enumerate(data.images)}
+    parts = hold_out(data, dict(train=range(8), test=[8, 9]), 0.25, group=groups)
+    assert parts['test'] == [8, 9] and sorted(parts['train'] + parts['val']) == list(range(8))
+    assert len(parts['val']) == 2 and parts['val'][0] // 2 == parts['val'][1] // 2
+
+
 @pytest.mark.parametrize(('call', 'told'), [
     (lambda d: split(d, dict(train=0.5, val=0.6)), 'sum to 1, got: train 0.5, val 0.6'),
     (lambda d: split(d, dict(train=1.0, val=0.0)), 'above 0'),

@@ -44,6 +44,12 @@ def test_boxes(tmp_path):
     assert (found.labels, found.unknown) == ({1}, {0})
 
 
+def test_a_file_name_that_is_a_folder_gives_way_to_the_name_of_the_xml(tmp_path):
+    image(tmp_path / 'a.jpg')
+    write(tmp_path / 'a.xml', entry('dog', (1, 1, 20, 10)), filename='JPEGImages/')
+    assert [found.name for found in read_source(tmp_path).images] == ['a.jpg']
+
+
 def test_wrong_boxes_are_counted(tmp_path):
     image(tmp_path / 'a.jpg')
     write(tmp_path / 'a.xml', entry('dog', (0, 1, 25, 10)), entry('dog', (5, 5, 4, 9)),

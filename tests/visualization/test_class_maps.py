@@ -97,3 +97,12 @@ def test_heat_is_red_for_blue_against_and_leaves_nothing_alone():
     assert abs(int(half[0, 0, 1]) - 100) < abs(int(picture[0, 0, 1]) - 100)
     with pytest.raises(ValueError, match='values of shape'):
         draw_heat(image, np.zeros((2, 3)))
+
+
+def test_what_the_colours_mean():
+    cells = np.array([[[-0.04, 1.0], [0.0, 2.96]]])
+    assert ClassMaps(cells, np.array([0.5]), 'logit', (2.0, 2.0)).explain(0) == (
+        'logit of a cell: +0.0 to +3.0; red for the class, blue against it')
+    cells = np.array([[[0.1, 0.1], [0.2, 0.6]]])
+    assert ClassMaps(cells, np.array([0.5]), 'attention', (2.0, 2.0)).explain(0) == (
+        'attention: up to 2.4 times its mean')

@@ -131,3 +131,12 @@ def test_without_class_names_there_are_numbers(drawn):
     visualizer = MultiLabelVisualizer()
     visualizer.add_datasample('a', IMAGE, sample())
     assert drawn[0]['names'] == ['0', '1', '2', '3']
+
+
+def test_a_window_is_opened_with_the_finished_picture(monkeypatch):
+    visualizer, shown = make(), []
+    monkeypatch.setattr(visualizer, 'show', lambda *args, **kwargs: shown.append((args, kwargs)))
+    visualizer.add_datasample('a', IMAGE, sample(), show=True, wait_time=2)
+    [((picture,), options)] = shown
+    assert options == dict(win_name='a', wait_time=2)
+    assert np.array_equal(picture, visualizer.get_image())

@@ -11,7 +11,8 @@ from ..whole_file import whole_file
 from .formats import WRAPPERS
 from .plain_pickle import ForbiddenName
 from .safetensors_file import read_safetensors, write_safetensors
-from .torch_file import MapLocation, read_torch_file
+from .stored_tensors import MapLocation
+from .torch_file import read_torch_file
 
 
 def read_file(path: str | Path, map_location: MapLocation = 'cpu') -> dict[str, Any]:

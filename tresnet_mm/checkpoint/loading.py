@@ -23,7 +23,7 @@ from .formats import TAG, find_layout, set_metadata, split_ours, tag_of, unwrap
 from .heads import detect_head
 from .norms import convert_norms
 from .sources import read_source
-from .torch_file import MapLocation
+from .stored_tensors import MapLocation
 
 #: What `Calibration` adds to a head's own keys, in a checkpoint that was calibrated.
 CALIBRATION = 'head.calibration.'

@@ -3,7 +3,7 @@
 The list is what `torch.save` writes for tensors and plain Python values, and what mmengine's runner
 adds to it: NumPy's arrays and numbers, and the history of logged values. Every constructor here
 checks its arguments and makes data; none calls, imports or looks up anything that a file names.
-Storages and tensors, which depend on the file they are in, are in `torch_file`.
+Storages and tensors, which depend on the file they are in, are in `stored_tensors`.
 """
 
 import argparse

@@ -11,7 +11,7 @@ from safetensors.torch import save_file
 from torch import Tensor
 
 from .formats import TAG, set_metadata
-from .torch_file import MapLocation
+from .stored_tensors import MapLocation
 
 
 def read_safetensors(path: Path, map_location: MapLocation = 'cpu') -> dict[str, Any]:

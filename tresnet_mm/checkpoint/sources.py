@@ -11,7 +11,7 @@ from mmengine.runner import checkpoint as mm_checkpoint
 from .download import download
 from .files import read_file
 from .hub import HUB_SCHEMES, fetch
-from .torch_file import MapLocation
+from .stored_tensors import MapLocation
 
 _WEB = ('http://', 'https://')
 #: Scheme -> mmengine's table of the names behind it.

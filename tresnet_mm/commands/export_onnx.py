@@ -152,8 +152,7 @@ def _prepared(path: Path, exported: Exported, inputs: Sequence[str]) -> tuple[Te
         if 'pixels' in inputs:
             return (torch.from_numpy(record['img'][..., ::-1].copy())[None], )
         for step in steps:
-            if not type(step).__name__.endswith('Annotations'):
-                record = step(record)
+            record = step(record)
         data = dict(inputs=[record['inputs']], data_samples=[record['data_samples']])
         images = exported.model.data_preprocessor(data, False)['inputs']
     sizes = torch.tensor([record['inputs'].shape[-2:]])

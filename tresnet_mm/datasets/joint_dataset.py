@@ -89,9 +89,7 @@ class JointDataset(ImageDataset):
                 record['instances'] = []
 
     def tell_parts(self, records: Sequence[dict[str, Any]], where: str) -> None:
-        """Log once how many images have boxes, and labels of each kind."""
-        if not self.is_joint:
-            return
+        """Log once how many images have boxes, and labels of each kind; after `join`."""
         counts = Counter(kind for record in records for kind in record['image_labels'])
         parts = [f'{sum(record["has_boxes"] for record in records)} with annotated boxes']
         parts += [f'{counts[kind]} with labels of {kind!r}' for kind in self.image_labels]

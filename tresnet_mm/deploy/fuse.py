@@ -13,7 +13,8 @@ from torch.nn.modules.batchnorm import _BatchNorm
 
 from ..models.layers import FastConv2d, InPlaceABN
 from ..models.layers.memory_format import shield_mmcv_layers
-from ..models.tresnet import BLOCKS, TResNet
+from ..models.residual_blocks import BLOCKS
+from ..models.tresnet import TResNet
 from .fused_conv import FusedConv2d
 from .fused_layers import FusedBlock
 

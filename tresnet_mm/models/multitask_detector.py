@@ -18,6 +18,7 @@ from .heads import build_image_head
 from .heads.image_heads import ImageHeads, labelled_loss
 from .image_labels import box_scores, has_boxes, labels_from_boxes
 from .layers import norm_form
+from .losses.task_weights import scale_losses, weights_by_name
 from .losses.uncertainty_weighting import UncertaintyWeighting
 from .multilabel_classifier import MODES
 from .shared_features import Features, SharedFeatures, to_learn_from
@@ -99,7 +100,7 @@ class MultiTaskDetector(BaseModel):
         self.image_heads = ImageHeads(image_heads or {}, built)
         self.shared = SharedFeatures({head.features for head in self._heads})
         self.detector_loss_weight = detector_loss_weight
-        self.image_loss_weight = _by_name(image_loss_weight, self._image_tasks)
+        self.image_loss_weight = weights_by_name(image_loss_weight, self._image_tasks)
         self.loss_weights = UncertaintyWeighting(
             ['detector'] * train_detector + self._image_tasks * train_image_head
         ) if loss_weighting == 'uncertainty' else None
@@ -236,7 +237,7 @@ class MultiTaskDetector(BaseModel):
         chosen = boxed or [0]
         with self.shared.answering(self.detector, feats, chosen):
             losses = self.detector(inputs[chosen], [data_samples[i] for i in chosen], mode='loss')
-        return feats, losses if boxed else _scale_losses(losses, 0.0)
+        return feats, losses if boxed else scale_losses(losses, 0.0)
 
     def _image_loss(self, task: str, feats: Features, inputs: Tensor,
                     data_samples: Sequence[BaseDataElement]) -> dict:
@@ -252,10 +253,10 @@ class MultiTaskDetector(BaseModel):
         return losses
 
     def _weighted(self, losses: dict, task: str, weight: float) -> dict:
-        losses = _scale_losses(losses, weight)
+        losses = scale_losses(losses, weight)
         if self.loss_weights is None or not losses:
             return losses
-        return {**_scale_losses(losses, self.loss_weights.factor(task)),
+        return {**scale_losses(losses, self.loss_weights.factor(task)),
                 f'{task}.loss_weighting': self.loss_weights.penalty(task)}
 
     def _add_box_scores(self, results: Sequence[BaseDataElement]) -> None:
@@ -294,20 +295,3 @@ class MultiTaskDetector(BaseModel):
             raise ValueError(f'the detector has {boxes} classes, but the image head has '
                              f'{num_classes}; both take their labels from the same instances. '
                              'image_heads take labels of their own')
-
-
-def _by_name(weight: float | Mapping[str, float], names: Sequence[str]) -> dict[str, float]:
-    """The weight of each head."""
-    if not isinstance(weight, Mapping):
-        return dict.fromkeys(names, weight)
-    if strangers := sorted(set(weight) - set(names)):
-        raise ValueError(f'image_loss_weight names {strangers}, the heads are {list(names)}')
-    return {name: weight.get(name, 1.0) for name in names}
-
-
-def _scale_losses(losses: dict, weight: float | Tensor) -> dict:
-    """Multiply the entries that mmengine sums up: those with ``loss`` in their name."""
-    def scale(value: Any) -> Any:
-        return [scale(v) for v in value] if isinstance(value, (list, tuple)) else value * weight
-
-    return {k: scale(v) if 'loss' in k else v for k, v in losses.items()}

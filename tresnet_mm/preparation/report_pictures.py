@@ -95,8 +95,8 @@ class ReportPictures:
             sample.gt_instances = InstanceData(
                 bboxes=torch.tensor([_corners(box) for box in image.boxes]).reshape(-1, 4),
                 labels=torch.tensor([box.label for box in image.boxes], dtype=torch.long))
-        elif image.labels is not None:
-            sample.gt_labels = np.isin(np.arange(len(self.data.classes)), list(image.labels)) * 1
+        else:
+            sample.gt_labels = np.isin(np.arange(len(self.data.classes)), list(present(image))) * 1
         return draw_truth(self._read(index), sample,
                           dict(classes=self.data.classes, palette=self.palette), TILE)
 

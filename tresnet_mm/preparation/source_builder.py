@@ -34,9 +34,8 @@ class SourceBuilder:
         self._first: dict[str, str] = {}
 
     def note(self, sentence: str) -> None:
-        """Say what was found, once."""
-        if sentence not in self._notes:
-            self._notes.append(sentence)
+        """Say what was found."""
+        self._notes.append(sentence)
 
     def count(self, what: str, where: str) -> None:
         """Count what was left out or mended; the first place is named."""

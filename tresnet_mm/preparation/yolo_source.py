@@ -114,14 +114,14 @@ def _names(content: Mapping[str, Any], path: Path) -> list[str]:
         if set(names) != set(range(len(names))):
             raise ValueError(f'{path}: names should be numbered from 0 to {len(names) - 1}')
         names = [names[number] for number in range(len(names))]
-    if isinstance(names, list):  # YAML reads `no` and `1` as other things than text
-        strange = [name for name in names if not isinstance(name, str | int | float)
-                   or isinstance(name, bool)]
-        if strange:
-            raise ValueError(f'{path}: class name {strange[0]!r:.60} should be text: put it in '
-                             'quotes')
-        names = [str(name) for name in names]
-    names = list(check_classes(names, str(path)))
+    if not isinstance(names, list):
+        raise ValueError(f'{path}: names should be a list of the classes, got {names!r:.60}')
+    # YAML reads `no` and `1` as other things than text
+    strange = [name for name in names if not isinstance(name, str | int | float)
+               or isinstance(name, bool)]
+    if strange:
+        raise ValueError(f'{path}: class name {strange[0]!r:.60} should be text: put it in quotes')
+    names = list(check_classes([str(name) for name in names], str(path)))
     if content.get('nc', len(names)) != len(names):
         raise ValueError(f'{path}: nc is {content["nc"]!r:.60}, but there are {len(names)} names')
     return names
@@ -140,9 +140,11 @@ def _listed(content: Mapping[str, Any], path: Path, files: SourceFiles,
                      'looked for beside it.')
     found: list[tuple[Path, str | None, str]] = []
     for part in ('train', 'val', 'test'):
+        where = f'{path}: {part}'
         entries = content.get(part) or []
+        if not isinstance(entries, (str, list)):
+            raise ValueError(f'{where} should be a path or a list of paths, got {entries!r:.60}')
         for entry in [entries] if isinstance(entries, str) else entries:
-            where = f'{path}: {part}'
             # Roboflow writes ../train/images for what lies in train/images; so ultralytics, too.
             inner = _below(base, str(entry).removeprefix('../').rstrip('/'))
             place = base if inner in ('', '.') else path_inside(base, inner, where)

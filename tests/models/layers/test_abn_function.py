@@ -66,6 +66,9 @@ def step(needs=(True, True, True), training=True, twice=False, **kwargs):
     """The layer, and the gradients of input, weight and bias, of the batch or of it twice."""
     torch.manual_seed(0)
     layer = InPlaceABN(3, **kwargs).double().train(training)
+    with torch.no_grad():
+        layer.weight.uniform_(-1.5, 1.5)
+        layer.bias.normal_()
     x = torch.randn(2, 3, 4, 4, dtype=torch.double)
     factors = torch.linspace(-1, 1, x.numel(), dtype=torch.double).view_as(x)
     leaves = x.repeat(2, 1, 1, 1) if twice else x, layer.weight, layer.bias

@@ -5,7 +5,6 @@ import sys
 
 import pytest
 import torch
-import torch.distributed as dist
 import torch.nn.functional as F
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -19,7 +18,6 @@ from tresnet_mm.models.layers import InPlaceABN, abn_function
 
 ACTIVATIONS = [('leaky_relu', 0.01), ('leaky_relu', 0.001), ('elu', 1.0), ('elu', 0.5),
                ('identity', 1.0)]
-GLOO = dist.is_available() and dist.is_gloo_available()
 FORMATS = [torch.contiguous_format, torch.channels_last]
 
 
@@ -352,30 +350,6 @@ def test_the_compiled_backend_takes_gradients_of_any_layout(memory_format):
         # A sliced gradient, as one that comes from a layer with padding.
         module(leaf * 1).backward(grad)
     torch.testing.assert_close(found.grad, expected.grad, atol=1e-5, rtol=1e-4)
-
-
-@pytest.fixture
-def group(tmp_path):
-    """A group of this process alone."""
-    dist.init_process_group('gloo', f'file://{tmp_path}/store', rank=0, world_size=1)
-    yield dist.group.WORLD
-    dist.destroy_process_group()
-
-
-@pytest.mark.skipif(not GLOO, reason='needs a torch with gloo')
-@pytest.mark.parametrize(('activation', 'param'), ACTIVATIONS)
-def test_a_group_of_one_process_changes_nothing(activation, param, group, monkeypatch):
-    layer = make_layer(activation=activation, activation_param=param, momentum=0.3)
-    alone = copy.deepcopy(layer)
-    monkeypatch.setattr(layer, '_group', lambda: group)
-    x = torch.randn(4, 8, 7, 5) * 2 + 1
-    found, expected = (gradients(
-        lambda x, w, b, module=module: torch.func.functional_call(
-            module, dict(weight=w, bias=b), x), x, layer.weight, layer.bias)
-        for module in (layer, alone))
-    torch.testing.assert_close(found, expected, rtol=1e-4, atol=1e-5)
-    torch.testing.assert_close(layer.running_mean, alone.running_mean)
-    torch.testing.assert_close(layer.running_var, alone.running_var)
 
 
 def test_a_layer_says_what_it_is():

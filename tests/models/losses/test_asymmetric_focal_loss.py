@@ -1,3 +1,5 @@
+from functools import partial
+
 import pytest
 import torch
 from hypothesis import given, settings
@@ -188,12 +190,47 @@ def test_built_by_mmdets_config_keys():
     torch.testing.assert_close(loss(x, classes), expected)
 
 
+def test_defaults_are_the_focal_losses_but_for_the_modules_exponent():
+    x, classes = sample()
+    dense = one_hot(classes, 7).double()
+    for loss_of, gamma_pos in ((asymmetric_focal_loss, 2), (AsymmetricFocalLoss(), 1)):
+        expected = plain_binary(x, dense, 2, gamma_pos, 0, eps=0, alpha=0.25).mean()
+        torch.testing.assert_close(loss_of(x, classes), expected)
+
+
+def test_module_takes_all_constants():
+    x, classes = sample()
+    p = x.detach().sigmoid()
+    constants = dict(gamma_pos=3, gamma_neg=4, alpha=None, clip=0.1, reduction='none',
+                     activated=True, validate=False)
+    loss = AsymmetricFocalLoss(loss_weight=3, **constants)(p, classes)
+    torch.testing.assert_close(loss, 3 * asymmetric_focal_loss(p, classes, **constants))
+    expected = plain_binary(x, one_hot(classes, 7).double(), 4, 3, 0.1, eps=0)
+    torch.testing.assert_close(loss, 3 * expected)
+
+
+def test_targets_are_checked_where_wanted():
+    wrong = torch.full((3, 4), 2.0)
+    for loss_of in (asymmetric_focal_loss, AsymmetricFocalLoss()):
+        with pytest.raises(ValueError, match='target 2.0 is outside'):
+            loss_of(torch.zeros(3, 4), wrong)
+    asymmetric_focal_loss(torch.zeros(3, 4), wrong, validate=False)
+    AsymmetricFocalLoss(validate=False)(torch.zeros(3, 4), wrong)
+
+
 def test_bad_input_is_named():
     x, classes = sample(3, 4)
     with pytest.raises(ValueError, match='use_sigmoid'):
         AsymmetricFocalLoss(use_sigmoid=False)
     with pytest.raises(ValueError, match='clip'):
         AsymmetricFocalLoss(clip=1.5)
+    for loss_of in (AsymmetricFocalLoss, partial(asymmetric_focal_loss, x, classes)):
+        for name, value in [('gamma_pos', -1), ('gamma_neg', -1), ('clip', -0.1),
+                            ('reduction', 'max')]:
+            with pytest.raises(ValueError, match=f'{name} must be .* got {value!r}'):
+                loss_of(**{name: value})
+    with pytest.raises(ValueError, match='avg_factor can not be used'):
+        asymmetric_focal_loss(x, classes, reduction='sum', avg_factor=2)
     with pytest.raises(ValueError, match='class target 5'):
         asymmetric_focal_loss(x, torch.tensor([0, 5, 1]))
     with pytest.raises(ValueError, match='class target -1'):

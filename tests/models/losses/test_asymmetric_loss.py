@@ -12,6 +12,7 @@ from tests.lines import needs_compiler, needs_half_on_cpu
 from tresnet_mm.models.losses import AsymmetricLoss, asymmetric_loss
 from tresnet_mm.models.losses.chunked_binary_loss import CPU_CHUNK_PER_THREAD
 
+from .conventions import check_constant, check_module
 from .reference import gradient, plain_binary
 
 VARIANTS = [
@@ -312,6 +313,46 @@ def test_built_from_the_registry():
     expected = asymmetric_loss(x, y, gamma_pos=0, detach_weights=True)
     torch.testing.assert_close(loss(x, y), expected)
     assert 'gamma_pos=0' in repr(loss)
+
+
+def test_module():
+    check_module(AsymmetricLoss, asymmetric_loss, gamma_neg=2, gamma_pos=0, clip=0.1, eps=0.01,
+                 detach_weights=True, reduction='mean')
+
+
+def test_no_clip_is_a_clip_of_0():
+    x, y = random_logits((6, 4)), random_targets((6, 4))
+    torch.testing.assert_close(asymmetric_loss(x, y, clip=None), asymmetric_loss(x, y, clip=0))
+    torch.testing.assert_close(AsymmetricLoss(clip=None)(x, y), asymmetric_loss(x, y, clip=0))
+
+
+@pytest.mark.parametrize('name, value', [
+    ('gamma_neg', -1), ('gamma_pos', -1), ('clip', 1), ('clip', 1e-9), ('eps', 1),
+    ('reduction', 'max')])
+def test_a_constant_out_of_range_is_named_before_any_batch(name, value):
+    check_constant(AsymmetricLoss, asymmetric_loss, name, value)
+
+
+@pytest.mark.parametrize('value', [0, 0.5, 1])
+def test_an_ignore_value_that_is_a_target_is_named(value):
+    with pytest.raises(ValueError, match=rf'ignore_index must be outside .* got {value}'):
+        asymmetric_loss(torch.zeros(3, 4), torch.zeros(3, 4), ignore_index=value)
+
+
+@pytest.mark.parametrize('value', [-0.5, 1.5, 2])
+def test_an_ignore_value_is_outside_the_targets(value):
+    x, y = random_logits((6, 4)), random_targets((6, 4))
+    unknown = random_targets((6, 4), seed=3) > 0
+    loss = asymmetric_loss(x, y.masked_fill(unknown, value), ignore_index=value)
+    torch.testing.assert_close(loss, plain_binary(x, y, 4, 1, 0.05)[~unknown].sum())
+
+
+@pytest.mark.parametrize('shape', [(2, 3, 5), (5, ), (2, 1, 1), (2, 1, 5)])
+def test_weights_of_other_shapes_broadcast(shape):
+    x, y = random_logits((2, 3, 5)), random_targets((2, 3, 5))
+    weight = torch.rand(shape, dtype=torch.float64)
+    expected = plain_binary(x, y, 4, 1, 0.05) * weight
+    torch.testing.assert_close(asymmetric_loss(x, y, weight, reduction='none'), expected)
 
 
 @pytest.mark.parametrize('value', [-0.5, 1.5, -2, float('nan'), float('inf')])

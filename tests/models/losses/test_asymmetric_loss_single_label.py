@@ -159,6 +159,36 @@ def test_bad_input_is_named():
         asymmetric_loss_single_label(nan, k)
 
 
+def test_defaults_are_the_published_ones():
+    x, k = sample()
+    expected = definition(x, k, 0.1, gamma_neg=4, gamma_pos=0).mean()
+    torch.testing.assert_close(asymmetric_loss_single_label(x, k), expected)
+    torch.testing.assert_close(AsymmetricLossSingleLabel()(x, k), expected)
+    k[2] = -1
+    expected = asymmetric_loss_single_label(x, k, ignore_index=-1)
+    torch.testing.assert_close(asymmetric_loss_single_label(x, k), expected)
+    torch.testing.assert_close(AsymmetricLossSingleLabel()(x, k), expected)
+
+
+def test_module_takes_all_constants():
+    x, k = sample()
+    x.detach_()[0, 0] = torch.nan
+    constants = dict(gamma_neg=2, gamma_pos=1, label_smoothing=0.3, ignore_index=2,
+                     reduction='none', validate=False)
+    loss = AsymmetricLossSingleLabel(loss_weight=3, **constants)(x, k)
+    assert loss[0].isnan()
+    expected = 3 * definition(x, k, 0.3, gamma_neg=2, gamma_pos=1) * (k != 2)
+    torch.testing.assert_close(loss[1:], expected[1:])
+
+
+def test_reductions_are_checked():
+    x, k = sample()
+    with pytest.raises(ValueError, match="reduction must be one of .* got 'max'"):
+        asymmetric_loss_single_label(x, k, reduction='max')
+    with pytest.raises(ValueError, match='avg_factor can not be used'):
+        asymmetric_loss_single_label(x, k, reduction='sum', avg_factor=2)
+
+
 def test_built_from_the_registry():
     x, k = sample()
     module = MODELS.build(dict(type='AsymmetricLossSingleLabel', gamma_pos=1))

@@ -58,17 +58,17 @@ def count_objects(file: CocoFile, classes: Sequence[str] | None = None) -> Objec
     file.require_boxes()
     names = file.classes if classes is None else tuple(classes)
     name_of = dict(zip(file.category_ids(classes), names, strict=True))
-    counts = ObjectCounts(Counter(dict.fromkeys(names, 0)), 0, Counter())
+    learnt, left_out = Counter(dict.fromkeys(names, 0)), Counter[str]()
     crowds, strays = 0, len(file.strays())
     if strays:
-        counts.left_out['of an image that is not listed'] = strays
+        left_out['of an image that is not listed'] = strays
     for image in file.images:
         for annotation in file.annotations_of[image['id']]:
             reason = drop_reason(annotation, image, name_of)
             if reason:
-                counts.left_out[reason] += 1
+                left_out[reason] += 1
             elif annotation.get('iscrowd'):
                 crowds += 1
             else:
-                counts.learnt[name_of[annotation['category_id']]] += 1
-    return counts._replace(crowds=crowds)
+                learnt[name_of[annotation['category_id']]] += 1
+    return ObjectCounts(learnt, crowds, left_out)

@@ -47,7 +47,7 @@ class ImageFolder:
         """
         fault = self._impossible(name)
         if fault:
-            shown = name if not isinstance(name, str) or len(name) < 100 else f'{name[:100]}...'
+            shown = name if not isinstance(name, str) or len(name) <= 100 else f'{name[:100]}...'
             raise ValueError(f'{where}: file name {shown!r} {fault}')
         if not self.local:
             return f'{self.folder.rstrip("/")}/{name}' if self.folder else name

@@ -11,13 +11,11 @@ from torch import Tensor
 
 from ...thresholds import check_thresholds
 from .calibration import Calibration
+from .not_finite_images import image_name, not_finite_message
+from .unknown_targets import UNKNOWN, loss_of_known
 from .valid_cells import valid_cells
 
 DEFAULT_LOSS = dict(type='AsymmetricLoss')
-#: The target of labels that nobody has looked at.
-UNKNOWN = -1
-#: Images that a message names.
-MAX_NAMES = 8
 
 
 class MultiLabelHead(BaseModule):
@@ -195,17 +193,13 @@ class MultiLabelHead(BaseModule):
             raise ValueError('gt_labels must lie in [0, 1] (or be -1 for unknown), got values from '
                              f'{targets.min().item():g} to {targets.max().item():g}')
         if self.check_finite and not finite:
-            raise ValueError(self._not_finite(logits, data_samples, inputs))
-        by_class = {}
+            raise ValueError(
+                not_finite_message(type(self).__name__, logits, data_samples, inputs))
         if self.class_weight is not None:
             self.class_weight = self.class_weight.to(targets)  # stays there for the next step
-            by_class = dict(weight=self.class_weight.expand_as(targets))
-        if all_known or _knows_unknown(self.loss_module):
-            return dict(loss_mlc=self.loss_module(logits, targets, **by_class))
-        averages = getattr(self.loss_module, 'reduction', None) == 'mean'
-        return dict(loss_mlc=self.loss_module(
-            logits, targets.clamp(min=0), weight=known * by_class.get('weight', known.to(targets)),
-            **dict(avg_factor=known.sum()) if averages else {}))
+        weight = None if self.class_weight is None else self.class_weight.expand_as(targets)
+        return dict(loss_mlc=loss_of_known(
+            self.loss_module, logits, targets, None if all_known else known, weight))
 
     def predict(self, feats: Sequence[Tensor] | Tensor, data_samples: Sequence[BaseDataElement],
                 inputs: Tensor | None = None) -> Sequence[BaseDataElement]:
@@ -216,7 +210,8 @@ class MultiLabelHead(BaseModule):
         """
         logits = self.logits(feats, data_samples, inputs).float()
         if self.check_finite and not logits.isfinite().all():
-            raise ValueError(self._not_finite(logits, data_samples, inputs))
+            raise ValueError(
+                not_finite_message(type(self).__name__, logits, data_samples, inputs))
         for sample in data_samples:
             if 'gt_labels' in sample:
                 self._require_classes(sample)
@@ -271,7 +266,8 @@ class MultiLabelHead(BaseModule):
         """Return the targets (N, num_classes) of a batch, checked for their number of classes."""
         for sample in data_samples:
             if 'gt_labels' not in sample:
-                raise ValueError(f'{_name(sample)} has no gt_labels; pack them in the pipeline')
+                raise ValueError(
+                    f'{image_name(sample)} has no gt_labels; pack them in the pipeline')
             self._require_classes(sample)
         return torch.stack([torch.as_tensor(sample.gt_labels) for sample in data_samples])
 
@@ -296,37 +292,8 @@ class MultiLabelHead(BaseModule):
         count = sample.gt_labels.shape
         if tuple(count) != (self.num_classes, ):
             raise ValueError(f'{type(self).__name__} has num_classes={self.num_classes}, but '
-                             f'gt_labels of {_name(sample)} has shape {tuple(count)}; set '
+                             f'gt_labels of {image_name(sample)} has shape {tuple(count)}; set '
                              'num_classes to the number of classes of the dataset')
-
-    def _not_finite(self, logits: Tensor, data_samples: Sequence[BaseDataElement],
-                    inputs: Tensor | None) -> str:
-        """Name the images whose logits are not finite and, above all, those that brought it in.
-
-        In training the statistics of a batch spread one image's NaN over all of them.
-        """
-        wrong, names = _not_finite_images(logits, data_samples)
-        message = (f'{type(self).__name__} got NaN or infinite logits for {wrong} of '
-                   f'{len(data_samples)} images ({names}); ')
-        if inputs is not None and not inputs.isfinite().all():
-            _, names = _not_finite_images(inputs, data_samples)
-            return f'{message}there are NaN or infinite pixels in {names}'
-        return f'{message}lower the learning rate, clip gradients, or check the loaded weights'
-
-
-def _knows_unknown(loss: torch.nn.Module) -> bool:
-    """Whether a loss leaves unknown targets out by itself, of its mean too.
-
-    mmdet's ``CrossEntropyLoss`` says by ``avg_non_ignore`` whether it does the latter.
-    """
-    return getattr(loss, 'ignore_index', None) == UNKNOWN and getattr(loss, 'avg_non_ignore', True)
-
-
-def _not_finite_images(values: Tensor, data_samples: Sequence[BaseDataElement]) -> tuple[int, str]:
-    """Number and names of the images for which ``values`` (N, ...) are not finite."""
-    wrong = (~values.isfinite().flatten(1).all(dim=1)).tolist()
-    names = [_name(sample) for sample, bad in zip(data_samples, wrong, strict=True) if bad]
-    return len(names), ', '.join(names[:MAX_NAMES] + ['...'] * (len(names) > MAX_NAMES))
 
 
 def _logits(scores: Tensor) -> Tensor:
@@ -337,7 +304,3 @@ def _logits(scores: Tensor) -> Tensor:
 
 def _last(feats: Sequence[Tensor] | Tensor) -> Tensor:
     return feats if isinstance(feats, Tensor) else feats[-1]
-
-
-def _name(sample: BaseDataElement) -> str:
-    return str(sample.metainfo.get('img_path') or sample.metainfo.get('img_id', 'an image'))

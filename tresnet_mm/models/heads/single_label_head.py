@@ -9,6 +9,7 @@ from mmengine.structures import BaseDataElement
 from torch import Tensor
 
 from .multilabel_linear_head import MultiLabelLinearHead
+from .not_finite_images import image_name, not_finite_message
 
 #: Cross entropy with label smoothing, which ASL's loss is without its focusing.
 DEFAULT_LOSS = dict(
@@ -59,7 +60,8 @@ class SingleLabelHead(MultiLabelLinearHead):
         logits = self.logits(feats, data_samples, inputs)
         targets = self.stack_targets(data_samples).to(logits.device)
         if self.check_finite and not logits.isfinite().all():
-            raise ValueError(self._not_finite(logits, data_samples, inputs))
+            raise ValueError(
+                not_finite_message(type(self).__name__, logits, data_samples, inputs))
         if self.class_weight is None:
             return dict(loss_cls=self.loss_module(logits, targets))
         self.class_weight = self.class_weight.to(logits.device)  # stays there for the next step
@@ -81,7 +83,7 @@ class SingleLabelHead(MultiLabelLinearHead):
         """Return the class indices (N,) of a batch, checked."""
         targets = []
         for sample in data_samples:
-            name = sample.metainfo.get('img_path') or sample.metainfo.get('img_id', 'an image')
+            name = image_name(sample)
             if 'gt_label' not in sample:
                 raise ValueError(f'{name} has no gt_label; SingleLabelHead needs '
                                  'PackSingleLabelInputs at the end of the pipeline')

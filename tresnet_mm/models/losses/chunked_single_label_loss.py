@@ -57,7 +57,7 @@ def chunked_single_label_loss(
                 f'of the logits, and not {ignore_index}, which is ignored'
             )
     scale = known if weight is None else known * weight.view(-1)
-    classes = targets.long().clamp(min=0)
+    classes = targets.long().masked_fill(~known, 0)
     constants = (gamma_pos, gamma_neg, label_smoothing)
     return _ChunkedSingleLabelLoss.apply(logits, classes, scale, *constants)
 

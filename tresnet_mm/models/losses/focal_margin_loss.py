@@ -12,7 +12,7 @@ def focal_margin_loss(entries: MultiLabelEntries, margin: float, gamma: float) -
     present = entries.y.new_ones(()).bool().expand(entries.y.shape)
     return chunked_binary_loss(
         entries.x - margin, present, AsymmetricTerm(gamma, gamma),
-        weight=entries.y * entries.known_weight, reduce=False, validate=False)
+        weight=entries.y * entries.known_weight, reduce=False)
 
 
 def check_gamma(gamma: float) -> None:

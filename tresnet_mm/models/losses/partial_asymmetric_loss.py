@@ -104,7 +104,7 @@ def partial_asymmetric_loss(
             taken = taken & ~_likely(entries, class_priors, prior_threshold, likelihood_topk)
         loss = loss + chunked_binary_loss(
             entries.x, torch.zeros_like(known), unknown_term,
-            weight=alpha_unann * entries.weight * taken, reduce=False, validate=False)
+            weight=alpha_unann * entries.weight * taken, reduce=False)
         entries = entries._replace(known=torch.ones_like(known))  # as far as a mean goes
     return entries.reduce(loss, reduction, avg_factor)
 

@@ -74,10 +74,10 @@ def splc_loss(
     check_reduction(reduction, avg_factor)
     _check(tau, gamma)
     entries = multilabel_entries(logits, targets, weight, ignore_index, validate)
-    missing = entries.x.detach().sigmoid() > (tau if epoch >= change_epoch else 1)
+    missing = (entries.x.detach().sigmoid() > tau) & (epoch >= change_epoch)
     others = chunked_binary_loss(
         entries.x, missing, AsymmetricTerm(gamma, gamma),
-        weight=(1 - entries.y) * entries.known_weight, reduce=False, validate=False)
+        weight=(1 - entries.y) * entries.known_weight, reduce=False)
     return entries.reduce(
         focal_margin_loss(entries, margin, gamma) + others, reduction, avg_factor)
 

@@ -85,8 +85,6 @@ def two_way_loss(
 def _log_sum_exp(x: Tensor, counts: Tensor, temperature: float, dim: int) -> Tensor:
     """A soft maximum of the entries that count, far below any logit where there are none."""
     logs = torch.where(counts > 0, counts.log(), LOWEST)
-    if not x.shape[dim]:
-        return x.sum(dim) + LOWEST
     return torch.logsumexp(x / temperature + logs, dim=dim) * temperature
 
 
