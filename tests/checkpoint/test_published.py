@@ -197,6 +197,15 @@ def test_classes_of_heads_are_told_apart():
     assert NAMED.model['image_heads']['scene']['thresholds'] == [0.5, 0.25, 0.125]
 
 
+@pytest.mark.parametrize('extra, words', [
+    ({'a': {1: 2}}, 'something that JSON does not keep as it is'),  # whose keys are texts
+    ({'a': {1, 2}}, 'not JSON serializable'), ({'a': float('nan')}, 'JSON compliant'),
+    ({(1, 2): 3}, 'keys must be str'), ([1], 'unsupported operand')])
+def test_what_json_does_not_keep(extra, words):
+    with pytest.raises(ValueError, match=words):
+        to_json(replace(GOOD, extra=extra))
+
+
 def test_large_ones():
     content = json.loads(to_json(GOOD))
     content['model']['a'] = [0] * 100_001

@@ -10,7 +10,12 @@ import pytest
 import torch
 from mmengine.config import Config
 
-from tresnet_mm.checkpoint.saved_runs import newest_whole
+from tresnet_mm.checkpoint import saved_runs
+from tresnet_mm.checkpoint.saved_runs import (
+    agree_on_checkpoint,
+    newest_whole,
+    require_same_start,
+)
 from tresnet_mm.checks.checkpoint_facts import CheckpointFacts
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -93,3 +98,18 @@ def test_a_folder_of_shards_is_taken_where_it_is_named(tmp_path):
     (tmp_path / 'last_checkpoint').write_text(str(tmp_path / 'epoch_2.pth'))
     assert newest_whole(tmp_path) == tmp_path / 'epoch_2.pth'
     assert CheckpointFacts.of_run(Config(dict(work_dir=str(tmp_path))), None, True) is None
+
+
+def test_one_process_agrees_with_itself(shared):
+    """And what two would say is said of what they answer, as the processes above do."""
+    assert agree_on_checkpoint(shared) == shared / 'epoch_2.pth'
+    assert require_same_start(2, 8) is None
+
+
+def test_what_the_other_processes_answer_counts(shared, monkeypatch):
+    monkeypatch.setattr(saved_runs, 'all_gather_object', lambda answer: [answer, False, False])
+    with pytest.raises(FileNotFoundError, match='epoch_2.pth.* not there for the processes 1, 2:'):
+        agree_on_checkpoint(shared)
+    monkeypatch.setattr(saved_runs, 'all_gather_object', lambda answer: [answer, (3, 8)])
+    with pytest.raises(ValueError, match=r'\(0: epoch 2, iteration 8, 1: epoch 3, iteration 8\)'):
+        require_same_start(2, 8)

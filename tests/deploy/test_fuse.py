@@ -9,6 +9,7 @@ from mmcv.cnn import ConvModule
 from torch import nn
 
 from tresnet_mm.deploy import FusedConv2d, fuse
+from tresnet_mm.deploy.fuse import fold_norm
 from tresnet_mm.models.layers import InPlaceABN, fast_conv
 from tresnet_mm.models.tresnet import TResNet
 
@@ -183,3 +184,54 @@ def test_a_residual_of_another_layout_is_added_all_the_same(channels, size):
         for residual in (plain.clone(), plain.clone(memory_format=torch.channels_last),
                          plain.transpose(2, 3).contiguous().transpose(2, 3)):
             assert_close([conv(x, residual)], [expected], 2e-5)
+
+
+@pytest.mark.parametrize('bias', [True, False])
+@pytest.mark.parametrize('affine', [True, False])
+def test_a_norm_folded_into_a_convolution(affine, bias):
+    conv, norm = nn.Conv2d(3, 5, 3, bias=bias), nn.BatchNorm2d(5, affine=affine).eval()
+    nn.init.normal_(norm.running_mean)
+    nn.init.uniform_(norm.running_var, 0.5, 2)
+    if affine:
+        nn.init.uniform_(norm.weight, 0.5, 1.5)
+        nn.init.normal_(norm.bias)
+    x = torch.randn(2, 3, 6, 6)
+    with torch.no_grad():
+        assert_close([nn.functional.conv2d(x, *fold_norm(conv, norm))], [norm(conv(x))], 1e-5)
+    with pytest.raises(ValueError, match='without running statistics cannot be folded'):
+        fold_norm(conv, nn.BatchNorm2d(5, track_running_stats=False))
+
+
+def test_norms_that_stay_are_named():
+    standardised = ConvModule(3, 4, 1, conv_cfg=dict(type='ConvWS'), norm_cfg=dict(type='BN'))
+    unknown = ConvModule(4, 4, 1, norm_cfg=dict(type='BN', track_running_stats=False))
+    model = nn.Sequential(standardised, unknown).eval()
+    fused = fuse(model)
+    x = torch.randn(2, 3, 5, 5)
+    with torch.no_grad():
+        assert_close([fused(x)], [model(x)])
+    assert fused.fuse_report.left == ['0.bn (its convolution is a ConvWS2d)',
+                                      '1.bn (it has no running statistics)']
+
+
+def test_a_block_with_a_norm_that_stays_is_not_joined():
+    model = randomise(TResNet(ARCH, norm_cfg=dict(type='BN')))
+    norm = model.layer1[0].conv1.bn
+    norm.running_mean = norm.running_var = None
+    fused = fuse(model)
+    x = torch.rand(2, 3, 64, 64)
+    with torch.no_grad():
+        assert_close(fused(x), model(x))
+    assert fused.fuse_report.blocks == 5
+    assert fused.fuse_report.left == ['layer1.0.conv1.bn (it has no running statistics)']
+
+
+def test_gradients_go_through_a_fused_convolution():
+    conv = nn.Conv2d(3, 4, 3)
+    fused = FusedConv2d(conv, activation='leaky_relu', slope=0.1)
+    x = torch.randn(2, 3, 6, 6, requires_grad=True)
+    wanted, = torch.autograd.grad(nn.functional.leaky_relu(conv(x), 0.1).sum(), x)
+    found, = torch.autograd.grad(fused(x).sum(), x)
+    torch.testing.assert_close(found, wanted)
+    assert repr(fused) == ("FusedConv2d(3, 4, kernel_size=(3, 3), stride=(1, 1), "
+                           "activation='leaky_relu', slope=0.1)")

@@ -1,6 +1,7 @@
 """Exported files against the PyTorch models they were made from."""
 
 import copy
+import sys
 
 import numpy as np
 import onnx
@@ -14,6 +15,7 @@ from torch import nn
 from tresnet_mm.deploy import OnnxModel, export_onnx, with_onnx_model
 from tresnet_mm.deploy.detector_graph import DetectorGraph
 from tresnet_mm.deploy.onnx_export import build_graph
+from tresnet_mm.deploy.onnx_model import _dataset_meta, _session
 
 BACKBONE = dict(type='TResNet', arch=dict(depths=(1, 1, 1, 1), width=0.125))
 CHANNELS = [8, 16, 128, 256]
@@ -208,3 +210,36 @@ def test_a_single_label_classifier_predicts_its_label(tmp_path):
         torch.testing.assert_close(sample.pred_scores, wanted.pred_scores, rtol=0, atol=1e-5)
         assert float(sample.pred_scores.sum()) == pytest.approx(1)
         assert sample.pred_label.tolist() == wanted.pred_label.tolist()
+
+
+def test_the_modes_of_an_exported_model(tmp_path):
+    init_default_scope('mmdet')
+    model = MODELS.build(dict(type='MultiLabelClassifier', backbone=BACKBONE, head=dict(
+        type='MultiLabelLinearHead', num_classes=3))).eval()
+    export_onnx(model, tmp_path / 'a.onnx', (64, 64))
+    exported, x = OnnxModel(str(tmp_path / 'a.onnx')), torch.rand(2, 3, 64, 64)
+    scores, = exported(x, mode='tensor')
+    assert torch.equal(scores, torch.stack([s.pred_scores for s in exported(x)]))
+    with pytest.raises(ValueError, match='with_preprocessing=True needs preprocessing'):
+        export_onnx(model, tmp_path / 'b.onnx', (64, 64), with_preprocessing=True)
+    assert [path.name for path in tmp_path.iterdir()] == ['a.onnx']
+    with pytest.raises(ValueError, match="knows the modes 'tensor' and 'predict', not 'loss'"):
+        exported(x, mode='loss')
+
+
+def test_a_file_that_onnxruntime_cannot_run(tmp_path, monkeypatch):
+    path = tmp_path / 'text.onnx'
+    path.write_text('no model')
+    with pytest.raises(ValueError, match='text.onnx is damaged or no ONNX file'):
+        _session(str(path), 1)
+    with pytest.raises(FileNotFoundError, match='ONNX file absent.onnx does not exist'):
+        _session('absent.onnx', 1)
+    monkeypatch.setitem(sys.modules, 'onnxruntime', None)
+    with pytest.raises(ImportError, match='needs onnxruntime: pip install onnxruntime'):
+        _session(str(path), 1)
+
+
+@pytest.mark.parametrize('classes, meta', [
+    ('["a"]', dict(classes=['a'])), ('[]', None), ('{', None), ('{"a": 1}', None)])
+def test_class_names_that_cannot_be_read_are_left_out(classes, meta):
+    assert _dataset_meta(dict(classes=classes), {}) == meta

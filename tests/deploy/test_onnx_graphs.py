@@ -17,6 +17,7 @@ from tests.deploy.exported_file import (
     predict,
     spread_logits,
 )
+from tresnet_mm.deploy.detector_graph import DetectorGraph
 
 TEST_CFG = dict(nms_pre=60, min_bbox_size=0, score_thr=0.4, max_per_img=20,
                 nms=dict(type='nms', iou_threshold=0.5))
@@ -83,6 +84,20 @@ def test_a_one_stage_detector_gives_the_boxes_of_mmdet(name, fold, tmp_path):
         assert_detections(exported(images, sizes), predict(model, images, sizes))
 
 
+def test_a_head_with_a_class_for_the_background():
+    """Its scores are a softmax; in PyTorch, of which the file is a trace."""
+    cfg = detector('FCOS')
+    cfg['bbox_head']['loss_cls'] = dict(type='CrossEntropyLoss', use_sigmoid=False)
+    cfg['test_cfg']['score_thr'] = 0.1
+    model = spread_logits(build(cfg))
+    sizes = BATCHES[2]
+    images = padded(sizes)
+    with torch.no_grad():
+        found = DetectorGraph(model)(images, torch.tensor(sizes))
+    assert_detections(dict(zip(('boxes', 'scores', 'labels', 'image_ids'), found, strict=True)),
+                      predict(model, images, sizes))
+
+
 LINEAR = dict(type='MultiLabelLinearHead', num_classes=5)
 DENSE = dict(type='MultiLabelDenseHead', num_classes=5, features='neck')
 
@@ -146,3 +161,18 @@ def test_a_joint_model_named_by_its_heads_alone(tmp_path):
     found = ExportedFile(spread_logits(model), tmp_path)
     assert found.graph.outputs[4:] == ('label_scores.scene',)
     assert found.graph.output_axes['label_scores.scene'] == {0: 'batch'}
+
+
+def test_detectors_that_predict_in_a_way_of_their_own_are_refused():
+    model = build(detector('FCOS'))
+    DetectorGraph(model)
+    model.bbox_head.loss_cls.custom_cls_channels = True
+    with pytest.raises(ValueError, match='FCOSHead with FocalLoss cannot be exported: the loss'):
+        DetectorGraph(model)
+    model.bbox_head.__class__ = type('OwnHead', (type(model.bbox_head), ), dict(
+        predict_by_feat=lambda self, *args: None))
+    with pytest.raises(ValueError, match='OwnHead has a post-processing of its own.*GFL heads can'):
+        DetectorGraph(model)
+    model.__class__ = type('OwnFCOS', (type(model), ), dict(predict=lambda self, *args: None))
+    with pytest.raises(ValueError, match='OwnFCOS predicts in a way of its own'):
+        DetectorGraph(model)

@@ -1,9 +1,11 @@
 """Files of DINO and Deformable DETR against mmdet's own predictions."""
 
 import copy
+from types import SimpleNamespace
 
 import pytest
 import torch
+from mmdet.models.dense_heads import DeformableDETRHead
 from mmengine.config import ConfigDict
 from torch import nn
 
@@ -17,7 +19,7 @@ from tests.deploy.exported_file import (
     predict,
 )
 from tresnet_mm.deploy.build_graph import build_graph
-from tresnet_mm.deploy.detr_graph import padding
+from tresnet_mm.deploy.detr_graph import DetrGraph, padding
 
 ATTENTION = dict(embed_dims=256, num_levels=4, num_heads=4, dropout=0.0)
 FFN = dict(embed_dims=256, feedforward_channels=32, ffn_drop=0.0)
@@ -97,3 +99,27 @@ def test_other_detrs_are_refused():
     model.__class__ = type('DDQDETR', (type(model),), {})
     with pytest.raises(TypeError, match='DINO and Deformable DETR can be exported, not DDQDETR'):
         build_graph(model)
+
+
+def test_a_head_that_makes_more_of_its_outputs_is_refused():
+    model = build(config('Deformable'))
+    model.bbox_head.__class__ = type('OwnHead', (DeformableDETRHead, ), dict(
+        predict_by_feat=lambda self, *args: None))
+    with pytest.raises(ValueError, match='OwnHead has a post-processing of its own'):
+        build_graph(model)
+
+
+@pytest.mark.parametrize('use_sigmoid', [True, False])
+def test_the_best_queries_are_mmdets(use_sigmoid):
+    """By sigmoid a query may be two classes, by softmax the last class is none."""
+    logits, boxes = torch.randn(2, 7, 4) * 3, torch.rand(2, 7, 4) / 4 + 0.25
+    head = SimpleNamespace(loss_cls=SimpleNamespace(use_sigmoid=use_sigmoid), num_classes=4,
+                           test_cfg=dict(max_per_img=5))
+    graph = SimpleNamespace(model=SimpleNamespace(bbox_head=head), limit=5)
+    scores, index, labels = DetrGraph._best(graph, logits)
+    for i in range(2):
+        wanted = DeformableDETRHead._predict_by_feat_single(
+            head, logits[i], boxes[i], dict(img_shape=(1, 1)), rescale=False)
+        assert torch.equal(scores[i], wanted.scores) and torch.equal(labels[i], wanted.labels)
+        chosen = boxes[i, index[i]]
+        assert torch.allclose(chosen[:, :2], (wanted.bboxes[:, :2] + wanted.bboxes[:, 2:]) / 2)

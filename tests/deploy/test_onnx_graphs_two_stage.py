@@ -1,7 +1,10 @@
 """Files of two-stage detectors against mmdet's own predictions."""
 
+from types import SimpleNamespace
+
 import pytest
 import torch
+from mmdet.models.task_modules import DeltaXYWHBBoxCoder
 from mmengine.config import ConfigDict
 from torch import nn
 
@@ -16,6 +19,7 @@ from tests.deploy.exported_file import (
     predict,
 )
 from tresnet_mm.deploy.build_graph import build_graph
+from tresnet_mm.deploy.two_stage_graph import _decode
 
 CODER = dict(type='DeltaXYWHBBoxCoder', target_stds=[0.1, 0.1, 0.2, 0.2])
 BOX_HEAD = dict(type='Shared2FCBBoxHead', in_channels=16, fc_out_channels=32, roi_feat_size=7,
@@ -153,3 +157,30 @@ def masks(model: nn.Module, images: torch.Tensor, expected: list) -> torch.Tenso
             return torch.stack(stages).mean(0)[:, 0]
         logits = model.roi_head._mask_forward(feats, rois)['mask_preds']
         return logits.sigmoid()[range(len(labels)), labels]
+
+
+def test_heads_that_are_not_plain_are_refused():
+    model = build(config('Faster'))
+    head = model.roi_head.bbox_head
+    head.with_reg = False
+    with pytest.raises(ValueError, match='with CrossEntropyLoss cannot be exported; a softmax and'):
+        build_graph(model)
+    head.with_reg, head.loss_cls.custom_activation = True, True
+    with pytest.raises(ValueError, match='with CrossEntropyLoss cannot be exported; a softmax and'):
+        build_graph(model)
+    model.rpn_head.__class__ = type('OwnRPN', (type(model.rpn_head), ), dict(
+        predict_by_feat=lambda self, *args: None))
+    with pytest.raises(ValueError, match='OwnRPN has a post-processing of its own.*of RPNHead can'):
+        build_graph(model)
+
+
+@pytest.mark.parametrize('clip', [True, False])
+def test_boxes_end_at_the_border_if_their_coder_says_so(clip):
+    coder = DeltaXYWHBBoxCoder(clip_border=clip)
+    head = SimpleNamespace(reg_class_agnostic=False, num_classes=2, bbox_coder=coder)
+    boxes = torch.tensor([[1., 2., 30., 38.], [10., 4., 28., 20.]])
+    deltas = torch.tensor([[-0.5, -0.5, 0.2, 0.2, 0.5, 0.5, 0.2, 0.2]] * 2)
+    wanted = coder.decode(boxes, deltas, max_shape=(40, 32)).view(2, 2, 4)
+    assert bool((wanted < 0).any() or (wanted > 40).any()) is not clip
+    found = _decode(head, boxes, deltas, torch.tensor([[40, 32]] * 2))
+    torch.testing.assert_close(found, wanted)

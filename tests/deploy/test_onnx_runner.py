@@ -7,6 +7,7 @@ import shutil
 import subprocess
 import sys
 from pathlib import Path
+from types import SimpleNamespace
 
 import cv2
 import numpy as np
@@ -222,6 +223,41 @@ def test_other_mistakes_are_told_in_one_line(exported, tmp_path, capsys):
                         (Image.fromarray(np.zeros((4, 4), np.float32)), 'mode F')):
         with pytest.raises(ValueError, match=words):
             OnnxRunner(plain)([item])
+
+
+def test_a_json_object_a_line(exported, capsys):
+    files, plain, _ = exported('classifier')
+    images = [str(path) for path in files.images[:3]]
+    capsys.readouterr()  # what the export has said
+    assert onnx_runner.main([str(plain), *images, '--batch-size', '2', '--threads', '1']) == 0
+    said = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
+    assert said == OnnxRunner(plain, threads=1)(images, batch_size=2)
+
+
+def test_scores_that_are_no_numbers_are_told(exported):
+    files, plain, _ = exported('classifier')
+    runner = OnnxRunner(plain, threads=1)
+    runner.session = SimpleNamespace(run=lambda names, feed: [
+        np.full((1, 3), np.nan, np.float32) for _ in runner.outputs])
+    with pytest.raises(ValueError, match=f'{plain} gives scores that are NaN or infinite'):
+        runner(files.images[0])
+
+
+def test_pixels_of_rare_kinds(tmp_path, monkeypatch):
+    palette = Image.new('P', (3, 2))
+    palette.putpalette([200, 100, 50] * 256)
+    pixels = onnx_runner.read_image(palette.convert('PA'), 'it')
+    np.testing.assert_array_equal(pixels, np.full((2, 3, 3), [200, 100, 50], np.uint8))
+    levels = Image.fromarray(np.full((2, 3), 40_000, np.int32))
+    np.testing.assert_array_equal(onnx_runner.read_image(levels, 'it'),
+                                  np.full((2, 3, 3), 40_000 >> 8, np.uint8))
+    for level in (-1, 65536):
+        with pytest.raises(ValueError, match='mode I with levels beyond 16 bits is not supported'):
+            onnx_runner.read_image(Image.fromarray(np.full((2, 3), level, np.int32)), 'it')
+    monkeypatch.setattr(onnx_runner, 'MAX_PIXELS', 5)
+    palette.save(tmp_path / 'large.png')
+    with pytest.raises(ValueError, match="large.png' cannot be read: it has more than 5 pixels"):
+        onnx_runner.read_image(str(tmp_path / 'large.png'), 'it')
 
 
 def test_it_stands_alone():

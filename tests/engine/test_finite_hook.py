@@ -1,5 +1,6 @@
 """Losses and gradients that are not finite: the run stops before the step, or leaves it out."""
 
+import logging
 from types import SimpleNamespace
 
 import pytest
@@ -118,3 +119,20 @@ def test_images_with_bad_pixels_are_named():
                  data_samples=[BaseDataElement(metainfo=dict(img_path=f'{name}.jpg'))
                                for name in 'ab'])
     assert image_files(batch) == ['a.jpg', 'b.jpg'] and bad_inputs(batch) == ['b.jpg']
+    for without in (None, {}, [torch.ones(1)], dict(data_samples=batch['data_samples'])):
+        assert bad_inputs(without) == []
+
+
+def test_a_loss_is_looked_at_where_no_step_follows():
+    """As where gradients are added up over several iterations."""
+    saved, hook = [], FiniteHook()
+    runner = SimpleNamespace(
+        epoch=0, iter=2, work_dir='work', logger=logging.getLogger('finite'),
+        save_checkpoint=lambda folder, name, **how: saved.append((folder, name)))
+    hook._terms = dict(loss=torch.tensor(1.0))
+    hook.after_train_iter(runner, 0)
+    hook._terms = dict(loss=torch.tensor(float('nan')))
+    with pytest.raises(NotFinite, match=r'iteration 3 \(epoch 1\): the loss is not finite: loss is '
+                       'nan; images: unknown'):
+        hook.after_train_iter(runner, 0)
+    assert saved == [('work', 'not_finite_epoch_0_iter_2.pth')]

@@ -1,12 +1,14 @@
 """Memory that runs out, and what is said of it."""
 
+from types import SimpleNamespace
+
 import pytest
 import torch
 from mmengine.registry import MODELS
 from mmengine.runner import Runner
 
 from tresnet_mm.commands.run_errors import explained
-from tresnet_mm.engine.memory_hook import is_out_of_memory
+from tresnet_mm.engine.memory_hook import MemoryHook, is_out_of_memory, largest_fitting
 
 from .conftest import DropoutNet, config
 
@@ -82,3 +84,21 @@ def test_the_cpus_own_error_is_known():
     with pytest.raises(RuntimeError) as error:
         torch.empty(1 << 60, dtype=torch.uint8)
     assert is_out_of_memory(error.value)
+
+
+@pytest.mark.parametrize('batch', [None, dict(inputs=3), dict(inputs=[1, 2], data_samples=[1])])
+def test_a_batch_that_cannot_be_cut(batch):
+    hook = MemoryHook()
+    hook.before_train_iter(None, 0, batch)
+    assert hook.explain(SimpleNamespace(iter=4), MemoryError()) == (
+        'iteration 5: memory has run out (MemoryError). Lower train_dataloader.batch_size or the '
+        'size of the images')
+
+
+def test_a_trial_that_fails_otherwise_promises_nothing():
+    class Broken(torch.nn.Module):
+        @staticmethod
+        def data_preprocessor(batch, training):
+            raise ValueError('more than one value a channel is needed')
+
+    assert largest_fitting(Broken(), dict(inputs=[1, 2]), 1) == (0, 0.0)

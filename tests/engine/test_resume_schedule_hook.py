@@ -1,5 +1,8 @@
 """A resumed run under a changed schedule, against a run that had it from the start."""
 
+import logging
+from types import SimpleNamespace
+
 import numpy as np
 import pytest
 import torch
@@ -7,10 +10,12 @@ from mmengine.config import Config
 from mmengine.dataset import BaseDataset
 from mmengine.hooks import Hook
 from mmengine.model import BaseModel
+from mmengine.optim import LinearLR, OptimWrapper, OptimWrapperDict
 from mmengine.registry import DATASETS, MODELS
 from mmengine.runner import Runner
 
 import tresnet_mm  # noqa: F401
+from tresnet_mm.engine import ResumeScheduleHook
 
 
 @DATASETS.register_module()
@@ -113,3 +118,51 @@ def test_the_checkpoints_can_be_kept(tmp_path):
 def test_only_two_schedules_can_be_asked_for():
     with pytest.raises(ValueError, match="'config' or 'checkpoint', got 'both'"):
         tresnet_mm.engine.ResumeScheduleHook('both')
+
+
+def two_optimisers(end, resume=True):
+    """A run of an adversarial kind, after 5 iterations, as far as the hook asks."""
+    optimizers = {name: torch.optim.SGD([torch.nn.Parameter(torch.ones(1))], lr=lr)
+                  for name, lr in (('a', 0.1), ('b', 0.3))}
+    return SimpleNamespace(
+        _resume=resume, epoch=0, iter=5, train_loop=None, logger=logging.getLogger('two'),
+        optim_wrapper=OptimWrapperDict(**{
+            name: OptimWrapper(optimizer) for name, optimizer in optimizers.items()}),
+        param_schedulers={name: [LinearLR(optimizer, start_factor=0.1, by_epoch=False, end=end)]
+                          for name, optimizer in optimizers.items()})
+
+
+def states(runner):
+    return {name: [one.state_dict() for one in several]
+            for name, several in runner.param_schedulers.items()}
+
+
+def rates(runner):
+    return [wrapper.param_groups[0]['lr'] for wrapper in runner.optim_wrapper.values()]
+
+
+def test_the_schedules_of_several_optimisers(caplog):
+    before, runner, whole = two_optimisers(20), two_optimisers(10), two_optimisers(10)
+    for several in (*before.param_schedulers.values(), *whole.param_schedulers.values()):
+        for _ in range(5):
+            several[0].step()
+    hook = ResumeScheduleHook()
+    hook.before_run(runner)
+    for name, several in runner.param_schedulers.items():  # as the runner restores them
+        several[0].load_state_dict(states(before)[name][0])
+    hook.after_load_checkpoint(runner, dict(param_schedulers=states(before)))
+    hook.before_train(runner)
+    assert rates(runner) == pytest.approx(rates(whole), rel=1e-12)
+    assert rates(runner) != pytest.approx(rates(before), rel=1e-2)
+    assert 'holds from epoch 0, iteration 5, at a learning rate of' in caplog.text
+
+
+@pytest.mark.parametrize('resume, checkpoint', [
+    (False, dict(param_schedulers=states(two_optimisers(20)))), (True, {})])
+def test_without_a_schedule_to_compare_nothing_changes(resume, checkpoint, caplog):
+    """Weights that a run starts from, or a checkpoint without its schedule."""
+    runner, hook = two_optimisers(10, resume), ResumeScheduleHook()
+    hook.before_run(runner)
+    hook.after_load_checkpoint(runner, checkpoint)
+    hook.before_train(runner)
+    assert rates(runner) == rates(two_optimisers(10)) and not caplog.messages

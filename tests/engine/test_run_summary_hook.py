@@ -2,6 +2,8 @@
 
 import re
 import shlex
+import sys
+from types import SimpleNamespace
 
 import pytest
 import torch
@@ -14,8 +16,15 @@ from mmengine.runner import Runner
 from torch.utils.data import DataLoader
 
 from tresnet_mm.engine import RunSummaryHook
-from tresnet_mm.engine.run_summary import as_block, backbone_name, parameter_counts, task_name
-from tresnet_mm.engine.run_summary_hook import main_metric
+from tresnet_mm.engine.run_summary import (
+    as_block,
+    backbone_name,
+    optimizer,
+    parameter_counts,
+    schedule,
+    task_name,
+)
+from tresnet_mm.engine.run_summary_hook import main_metric, peak_memory
 from tresnet_mm.models import TResNet
 
 TINY = dict(depths=(1, 1, 1, 1), width=0.25)
@@ -175,3 +184,32 @@ def test_backbone_and_parameters():
 def test_a_block_is_two_columns():
     assert as_block('Title', [('a', 'one'), ('longer', 'two')]).splitlines() == [
         '', 'Title', '-----', 'a       one', 'longer  two']
+
+
+def test_the_schedules_of_several_optimisers():
+    one, other = torch.optim.lr_scheduler.StepLR, torch.optim.lr_scheduler.LambdaLR
+    runner = SimpleNamespace(train_loop=None, max_iters=7, param_schedulers=dict(
+        a=[object.__new__(one)], b=[object.__new__(other), object.__new__(one)]))
+    assert schedule(runner) == '7 steps, StepLR, LambdaLR'
+
+
+@pytest.mark.parametrize(('cfg', 'expected'), [
+    ({}, 'SGD'), (dict(optim_wrapper=dict(optimizer=dict(type='SGD'))), 'SGD'),
+    (dict(optim_wrapper=dict(optimizer=dict(lr=0.1))), 'SGD, learning rate 0.1'),
+    (dict(optim_wrapper=dict(optimizer=dict(lr=0.1)),
+          auto_scale_lr=dict(enable=True, base_batch_size=8)),
+     "SGD, learning rate 0.025 (the config's 0.1 x 0.25)"),
+])
+def test_the_learning_rate(cfg, expected):
+    runner = SimpleNamespace(
+        cfg=cfg, train_dataloader=loader(4, 2), optim_wrapper=SimpleNamespace(
+            optimizer=torch.optim.SGD([torch.nn.Parameter(torch.ones(1))], lr=0.5)))
+    assert optimizer(runner) == expected
+
+
+def test_memory_where_the_system_does_not_tell(monkeypatch):
+    """As on Windows."""
+    monkeypatch.setattr(torch.cuda, 'is_available', lambda: False)
+    assert re.fullmatch(r'\d+\.\d GiB', peak_memory())
+    monkeypatch.setitem(sys.modules, 'resource', None)
+    assert peak_memory() == 'not known'

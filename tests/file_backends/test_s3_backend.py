@@ -1,5 +1,6 @@
 """Data from an S3-compatible server on the loopback interface."""
 
+import sys
 from pathlib import Path
 
 import pytest
@@ -10,6 +11,7 @@ from torch.utils.data import DataLoader
 
 import tresnet_mm  # noqa: F401
 from tresnet_mm.datasets import CocoMultiLabel
+from tresnet_mm.file_backends import s3_backend
 
 boto3 = pytest.importorskip('boto3')
 pytest.importorskip('flask_cors', reason="moto's server needs flask and flask-cors")
@@ -89,3 +91,17 @@ def test_a_data_set_by_loader_workers(bucket, shapes_root):
     assert len(remote) == len(local) == 8
     for ours, theirs in zip(remote, local, strict=True):
         assert all(map(torch.equal, ours, theirs))
+
+
+def test_an_object_that_may_not_be_read_is_named():
+    from botocore.exceptions import ClientError
+    with pytest.raises(OSError, match='s3://data/a cannot be read: .*AccessDenied') as error, \
+            s3_backend._said_plainly('s3://data/a'):
+        raise ClientError({'Error': {'Code': 'AccessDenied'}}, 'GetObject')
+    assert not isinstance(error.value, FileNotFoundError)
+
+
+def test_boto3_is_asked_for_where_it_is_missing(monkeypatch):
+    monkeypatch.setitem(sys.modules, 'boto3', None)
+    with pytest.raises(ImportError, match="backend='s3' needs boto3: pip install boto3"):
+        s3_backend._client('{"region_name": "nowhere"}', 0)

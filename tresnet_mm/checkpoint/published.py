@@ -145,8 +145,6 @@ def _check(published: Published) -> None:
     _check_dataset_meta(published.dataset_meta)
     _check_image_heads(published)
     _check_numbers(published)
-    if not isinstance(published.extra, dict):
-        raise ValueError('extra is no dict')
 
 
 def _check_dataset_meta(meta: Any) -> None:

@@ -132,17 +132,20 @@ def _type(kind: Any, registries: tuple[Registry, ...], scope: str) -> Any:
 
 
 def _with_scope(name: str, registries: tuple[Registry, ...], scope: str) -> str:
-    """The name, with the config's scope before it where it would mean another class without."""
+    """The name, with its class's scope before it where it would mean another class without."""
     for root in registries:
-        meant, read = (_in_scope(root, where, name) for where in (scope, _SCOPE))
+        (meant, own), (read, _) = (_in_scope(root, where, name) for where in (scope, _SCOPE))
         if meant is not None and meant is not read:
-            return f'{scope}.{name}'
+            return f'{own}.{name}'
     return name
 
 
-def _in_scope(root: Registry, scope: str, name: str) -> Any:
+def _in_scope(root: Registry, scope: str, name: str) -> tuple[Any, str]:
+    """What a name means in a scope, None for nothing, and in which it is: this or the root's."""
     registry = root.children.get(scope, root)
-    return registry.module_dict.get(name, root.module_dict.get(name))
+    if name not in registry.module_dict:
+        registry = root
+    return registry.module_dict.get(name), registry.scope
 
 
 def _task(model: Mapping[str, Any]) -> str:

@@ -1,6 +1,7 @@
 """InPlaceABN against batch norm and the activation in float64, and against the compiled package."""
 
 import copy
+import sys
 from types import SimpleNamespace
 
 import pytest
@@ -379,3 +380,15 @@ def test_what_the_compiled_package_is_called_with(group, monkeypatch):
     x = torch.randn(2, 2, 3, 3)
     assert torch.equal(layer(x), x * 2)
     assert called == [('own', *constants) if group is None else ('sync', *constants, group)]
+
+
+def test_a_layer_says_what_it_is():
+    assert repr(InPlaceABN(4, eps=0.001, activation='elu', activation_param=0.5)) == (
+        "InPlaceABN(4, eps=0.001, momentum=0.1, affine=True, activation='elu', "
+        "activation_param=0.5, sync=False, backend='torch')")
+
+
+def test_the_compiled_package_is_asked_for_where_it_is_missing(monkeypatch):
+    monkeypatch.setitem(sys.modules, 'inplace_abn', None)
+    with pytest.raises(ImportError, match="backend='inplace_abn' needs the compiled package: pip"):
+        InPlaceABN(4, backend='inplace_abn')(torch.randn(2, 4, 3, 3))
