@@ -96,9 +96,14 @@ def test_a_batch_that_cannot_be_cut(batch):
 
 
 def test_a_trial_that_fails_otherwise_promises_nothing():
+    """A batch of one image, with which batch norm may have no variance, is not one of no memory."""
     class Broken(torch.nn.Module):
         @staticmethod
         def data_preprocessor(batch, training):
             raise ValueError('more than one value a channel is needed')
 
-    assert largest_fitting(Broken(), dict(inputs=[1, 2]), 1) == (0, 0.0)
+    assert largest_fitting(Broken(), dict(inputs=[1, 2]), 1) is None
+    hook = MemoryHook()
+    hook.before_train_iter(None, 0, dict(inputs=[1, 2]))
+    assert hook.explain(SimpleNamespace(iter=4, model=Broken()), MemoryError()).endswith(
+        'Lower train_dataloader.batch_size or the size of the images')

@@ -50,10 +50,11 @@ class MemoryHook(Hook):
         traceback.clear_frames(error.__traceback__)
         size = _images(self._batch)
         where = f'iteration {runner.iter + 1}: memory has run out'
-        if not size:
+        found = largest_fitting(runner.model, self._batch, size // 2) if size else None
+        if found is None:
             return (f'{where} ({_first_line(error)}). Lower train_dataloader.batch_size or the '
                     'size of the images')
-        fitting, gib = largest_fitting(runner.model, self._batch, size // 2)
+        fitting, gib = found
         needed = f' in {gib:.1f} GiB' if gib else ''
         if fitting:
             advice = (f'{fitting} {"fit" if fitting > 1 else "fits"}{needed}: lower '
@@ -69,7 +70,7 @@ class MemoryHook(Hook):
 
 
 def largest_fitting(model: torch.nn.Module, batch: Mapping[str, Any],
-                    largest: int) -> tuple[int, float]:
+                    largest: int) -> tuple[int, float] | None:
     """How many images of a batch a training step has memory for: ``largest``, its half, and so on.
 
     Args:
@@ -79,6 +80,7 @@ def largest_fitting(model: torch.nn.Module, batch: Mapping[str, Any],
 
     Returns:
         The number, 0 if one is too many, and the GiB that it takes of a GPU's memory, 0 on a CPU.
+        None if a step fails for another reason than memory, so that nothing is known.
     """
     inner: Any = model.module if is_model_wrapper(model) else model  # other processes do not join
     images = largest
@@ -91,7 +93,7 @@ def largest_fitting(model: torch.nn.Module, batch: Mapping[str, Any],
             _step(inner, {key: value[:images] for key, value in batch.items()})
         except Exception as error:
             if not is_out_of_memory(error):
-                return 0, 0.0
+                return None
             traceback.clear_frames(error.__traceback__)
             images //= 2
         else:
