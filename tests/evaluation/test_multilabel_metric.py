@@ -18,6 +18,8 @@ from tresnet_mm.evaluation import (
     multilabel_scores,
     precision_recall_f1,
 )
+from tresnet_mm.evaluation.multilabel_metric import with_and_without
+from tresnet_mm.evaluation.multilabel_scores import class_table
 
 
 def random_set(images=60, classes=7, unknown=0.0, ties=False, seed=0):
@@ -369,20 +371,48 @@ def test_a_calibrated_model_is_measured_with_and_without():
         assert found[f'{key}_uncalibrated'] == pytest.approx(plain[key])
     assert found['multi-label/mAP'] == pytest.approx(plain['multi-label/mAP'])
     assert found['multi-label/OP_fitted'] == 75 and found['multi-label/OR_fitted'] == 100
-    # every score is in a bin of its own but 0.6 (twice) and, halved, 0.3; 0.9 and 0.45
+    # every score is in a bin of its own but 0.6 (twice) and 0.9; halved, 0.45 and 0.4 share one
     by_hand = [abs(p - t) for p, t in zip(raw.ravel(), targets.ravel(), strict=True)
                if p not in np.float32([0.6, 0.9])]
     by_hand += [2 * abs(0.9 - 0.5), 2 * abs(0.6 - 0.5)]
     assert found['multi-label/ECE_uncalibrated'] == pytest.approx(100 * sum(by_hand) / 8)
-    assert 'multi-label/ECE' in found and not any('ECE' in key for key in plain)
+    by_hand = [abs(p - t) for p, t in zip(scores.ravel(), targets.ravel(), strict=True)
+               if p not in np.float32([0.3, 0.4, 0.45])]
+    by_hand += [abs(0.45 + 0.45 + 0.4 - 1), 2 * abs(0.3 - 0.5)]
+    assert found['multi-label/ECE'] == pytest.approx(100 * sum(by_hand) / 8)
+    assert not any('ECE' in key for key in plain)
 
 
-def test_without_thresholds_of_its_own_a_calibrated_model_has_no_fitted_measures():
-    scores, targets = random_set(6, 2)
+@pytest.mark.parametrize('classes', [('a', 'b'), ('a', )])
+def test_without_thresholds_of_its_own_a_calibrated_model_has_no_fitted_measures(classes):
+    scores, targets = random_set(6, len(classes))
     samples = data_samples(scores, targets)
     for sample, row in zip(samples, scores, strict=True):
         sample.raw_scores = torch.tensor(row)
-    found = evaluate(MultiLabelMetric(top_k=None), samples, ('a', 'b'))
+    found = evaluate(MultiLabelMetric(top_k=None), samples, classes)
     assert found['multi-label/ECE'] == found['multi-label/ECE_uncalibrated']
     assert found['multi-label/CF1'] == found['multi-label/CF1_uncalibrated']
     assert not [name for name in found if name.endswith('_fitted')]
+
+
+def test_a_score_at_its_threshold_is_not_predicted():
+    scores, targets = np.array([[0.5], [0.6]], dtype=np.float32), np.array([[0], [1]])
+    found = with_and_without(scores, scores, np.zeros((2, 0), bool), targets, np.array([0.5]))
+    assert found['OP_uncalibrated'] == found['OR_uncalibrated'] == 100
+    assert multilabel_scores(scores, targets, 0.5)['OP'] == 100
+    assert class_table(scores, targets, ['cat'], np.array([0.5])).split()[-4:] == [
+        '1', '100.0', '100.0', '100.0']
+
+
+def test_of_equal_scores_the_first_classes_are_the_top_ones():
+    scores, targets = np.full((1, 40), 0.5, dtype=np.float32), np.zeros((1, 40), dtype=np.int8)
+    targets[0, :3] = 1
+    assert multilabel_scores(scores, targets, 0.9, top_k=3)['OP_top3'] == 100
+
+
+def test_an_image_without_the_field_keeps_its_place():
+    """So that those of several processes can be put in order again."""
+    metric = MultiLabelMetric(field='weather')
+    whole = dict(weather=dict(pred_scores=torch.tensor([0.5]), gt_labels=torch.tensor([1])))
+    metric.process(None, [dict(weather=dict(pred_scores=torch.tensor([0.5]))), whole])
+    assert metric.results[0] is None and len(metric.results) == 2

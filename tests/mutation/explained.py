@@ -4,6 +4,48 @@ Each by its module, what was there, and what took its place.
 """
 
 EXPLAINED: dict[tuple[str, str, str], str] = {
+    ('tresnet_mm/evaluation/multilabel_scores.py',
+     "np.argsort(-scores, axis=1, kind='stable')", "np.argsort(-scores, kind='stable')"):
+        'the last of two axes is the default',
+    ('tresnet_mm/evaluation/multilabel_scores.py',
+     'zip(classes, positive.sum(0), *columns, strict=True)',
+     'zip(classes, positive.sum(0), *columns)'):
+        'columns of one array, whose classes the metric has counted',
+    ('tresnet_mm/evaluation/multilabel_scores.py', 'True', 'False'):
+        'strict, of the same `zip`',
+    ('tresnet_mm/evaluation/multilabel_metric.py',
+     'zip(names, scores, strict=True)', 'zip(names, scores)'):
+        'both are columns of the same results',
+    ('tresnet_mm/evaluation/multilabel_metric.py',
+     'zip(*(entry[:_PLAIN] for entry in results), strict=True)',
+     'zip(*(entry[:_PLAIN] for entry in results))'):
+        'slices of one length',
+    ('tresnet_mm/evaluation/multilabel_metric.py',
+     'zip(*(entry[_PLAIN:] for entry in results), strict=True)',
+     'zip(*(entry[_PLAIN:] for entry in results))'):
+        'either two more values or none, which the line before has seen to',
+    ('tresnet_mm/evaluation/multilabel_metric.py', 'True', 'False'):
+        'strict, of these three',
+    ('tresnet_mm/models/losses/asymmetric_term.py',
+     'torch.log(q, out=out)', 'torch.log(q)'): 'memory alone',
+    ('tresnet_mm/models/losses/asymmetric_term.py',
+     '_log(q, x, y, term, out=q)', '_log(q, x, y, term)'): 'memory alone',
+    ('tresnet_mm/models/losses/asymmetric_term.py',
+     'torch.div(weight, q, out=q)', 'torch.div(weight, q)'): 'memory alone',
+    ('tresnet_mm/models/losses/asymmetric_term.py',
+     'torch.minimum(log, bound, out=log)', 'torch.minimum(log, bound)'): 'memory alone',
+    ('tresnet_mm/models/losses/asymmetric_term.py', '80.0', '81.0'):
+        'MAX_LOGIT, a bound beyond which nothing changes',
+    ('tresnet_mm/models/losses/asymmetric_term.py', 'exponent <= 16', 'exponent < 16'):
+        'the same power by another kernel',
+    ('tresnet_mm/models/losses/asymmetric_term.py', '16', '17'):
+        'the same power by another kernel',
+    ('tresnet_mm/models/losses/asymmetric_term.py', 'exponent >= 1', 'exponent > 1'):
+        'the slope of x is 1 by either formula',
+    ('tresnet_mm/models/losses/chunked_binary_loss.py', '15', '16'): 'size of a chunk: speed alone',
+    ('tresnet_mm/models/losses/chunked_binary_loss.py', '22', '23'): 'size of a chunk: speed alone',
+    ('tresnet_mm/models/losses/chunked_binary_loss.py', 'grad.dtype == pred.dtype',
+     'grad.dtype != pred.dtype'): 'memory alone: either branch writes the same product',
     ('tresnet_mm/checkpoint/arch.py',
      "zip(settings['depths'], settings['blocks'], strict=True)",
      "zip(settings['depths'], settings['blocks'])"):

@@ -122,7 +122,7 @@ class MultiLabelMetric(BaseMetric):
     def evaluate(self, size: int) -> dict[str, float]:
         """The measures under their names; those of single classes in a group of their own."""
         group = f'{self.prefix}/{_OF_CLASS}'
-        return {key.replace(group, f'{self.prefix}_{_OF_CLASS}', 1) if key.startswith(group)
+        return {f'{self.prefix}_{_OF_CLASS}{key.removeprefix(group)}' if key.startswith(group)
                 else key: value for key, value in super().evaluate(size).items()}
 
     def compute_metrics(self, results: list) -> dict[str, float]:

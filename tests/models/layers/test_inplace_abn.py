@@ -16,7 +16,7 @@ from mmengine.optim import build_optim_wrapper
 from torch import nn
 
 from tests.lines import needs_compiler, needs_half_on_cpu
-from tresnet_mm.models.layers import InPlaceABN, abn_function, inplace_abn
+from tresnet_mm.models.layers import InPlaceABN, abn_function, inplace_abn, norm_form
 
 ACTIVATIONS = [('leaky_relu', 0.01), ('leaky_relu', 0.001), ('elu', 1.0), ('elu', 0.5),
                ('identity', 1.0)]
@@ -391,4 +391,9 @@ def test_a_layer_says_what_it_is():
 def test_the_compiled_package_is_asked_for_where_it_is_missing(monkeypatch):
     monkeypatch.setitem(sys.modules, 'inplace_abn', None)
     with pytest.raises(ImportError, match="backend='inplace_abn' needs the compiled package: pip"):
-        InPlaceABN(4, backend='inplace_abn')(torch.randn(2, 4, 3, 3))
+        InPlaceABN(4, backend='inplace_abn')
+
+
+def test_whose_parameters_a_model_has():
+    assert norm_form(nn.Sequential(nn.BatchNorm2d(2), InPlaceABN(2))) == 'InPlaceABN'
+    assert norm_form(nn.Sequential(nn.BatchNorm2d(2))) == 'BN'

@@ -173,6 +173,7 @@ def test_defaults_are_the_published_ones():
 def test_module_takes_all_constants():
     x, k = sample()
     x.detach_()[0, 0] = torch.nan
+    k[1], k[2] = 2, 1
     constants = dict(gamma_neg=2, gamma_pos=1, label_smoothing=0.3, ignore_index=2,
                      reduction='none', validate=False)
     loss = AsymmetricLossSingleLabel(loss_weight=3, **constants)(x, k)
