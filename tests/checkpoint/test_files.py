@@ -269,3 +269,12 @@ def test_tool(timm, bn_net, images, tmp_path, repo_root, capsys, monkeypatch, as
             convert_checkpoint.main([*arguments[:1], str(tmp_path / 'no.pth'), *arguments[1:]])
         assert ended.value.code == 2 and re.search(said, capsys.readouterr().err)
     assert not (tmp_path / 'no.pth').exists()
+
+
+@pytest.mark.parametrize('place', ['meta', 'nowhere', 'cuda:77', torch.device('meta')])
+@pytest.mark.parametrize('suffix', ['.pth', '.safetensors'])
+def test_a_device_that_is_not_there_is_no_damage_of_the_file(place, suffix, tmp_path):
+    path = tmp_path / f'model{suffix}'
+    write_file(path, {'w': torch.ones(2)}, {})
+    with pytest.raises(ValueError, match=f"^map_location='{place}' is no device that can hold"):
+        read_file(path, place)

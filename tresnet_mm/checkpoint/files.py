@@ -11,7 +11,7 @@ from ..whole_file import whole_file
 from .formats import WRAPPERS
 from .plain_pickle import ForbiddenName
 from .safetensors_file import read_safetensors, write_safetensors
-from .stored_tensors import MapLocation
+from .stored_tensors import MapLocation, is_there
 from .torch_file import read_torch_file
 
 
@@ -23,8 +23,12 @@ def read_file(path: str | Path, map_location: MapLocation = 'cpu') -> dict[str, 
 
     Raises:
         FileNotFoundError: If there is no such file.
-        ValueError: If it is damaged, or no checkpoint, or could be read only by running code.
+        ValueError: If it is damaged, or no checkpoint, or could be read only by running code; if
+            ``map_location`` is a device that is not there.
     """
+    if isinstance(map_location, (str, torch.device)) and not is_there(map_location):
+        raise ValueError(f'map_location={str(map_location)!r} is no device that can hold tensors '
+                         "here; 'cpu' always is")
     path = Path(path).expanduser()
     if not path.is_file():
         raise FileNotFoundError(f'checkpoint {path} does not exist'

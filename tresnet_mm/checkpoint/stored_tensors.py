@@ -110,7 +110,7 @@ class StoredTensors:
         if isinstance(target, dict):
             target = target.get(storage.location, storage.location)
         elif target is None:
-            target = storage.location if _is_there(storage.location) else 'cpu'
+            target = storage.location if is_there(storage.location) else 'cpu'
         if torch.device(target).type == 'cpu':
             return storage.data
         return torch.empty(0, dtype=torch.uint8).set_(storage.data).to(target).untyped_storage()
@@ -158,7 +158,7 @@ class StoredTensors:
         return function.make(*args)
 
 
-def _is_there(location: Any) -> bool:
+def is_there(location: Any) -> bool:
     """Whether tensors can be put on a device of this name."""
     try:
         return torch.empty(0, device=location).device.type != 'meta'
