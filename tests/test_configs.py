@@ -114,7 +114,9 @@ def shallow(arch: str) -> dict:
 def small_detector(cfg: Config) -> torch.nn.Module:
     """The config's detector on a shallow backbone, with every score let through."""
     init_default_scope('mmdet')
-    return MODELS.build(shrunk(cfg.model))
+    model = MODELS.build(shrunk(cfg.model))
+    model.init_weights()  # DINO's embedding of levels is memory as it was found until then
+    return model
 
 
 def shrunk(model: ConfigDict) -> ConfigDict:
