@@ -42,10 +42,25 @@ EXPLAINED: dict[tuple[str, str, str], str] = {
         'the same power by another kernel',
     ('tresnet_mm/models/losses/asymmetric_term.py', 'exponent >= 1', 'exponent > 1'):
         'the slope of x is 1 by either formula',
+    ('tresnet_mm/models/losses/asymmetric_term.py', '0', '1'):
+        'where it chooses between two ways that are equal there: a bound on logits whose logarithm '
+        'is bounded anyway, a margin of 0, two equal focusing weights',
+    ('tresnet_mm/models/losses/two_way_loss.py', '1e+30', '1e+30'):
+        'the same number: 1 more is less than a float holds',
+    ('tresnet_mm/models/losses/chunked_binary_loss.py', '0', '1'):
+        'memory alone: the length of an output that is not used',
+    ('tresnet_mm/models/losses/chunked_binary_loss.py', '3', '4'): 'size of a chunk: speed alone',
+    ('tresnet_mm/models/losses/chunked_binary_loss.py', '1', '2'): 'size of a chunk: speed alone',
     ('tresnet_mm/models/losses/chunked_binary_loss.py', '15', '16'): 'size of a chunk: speed alone',
     ('tresnet_mm/models/losses/chunked_binary_loss.py', '22', '23'): 'size of a chunk: speed alone',
     ('tresnet_mm/models/losses/chunked_binary_loss.py', 'grad.dtype == pred.dtype',
      'grad.dtype != pred.dtype'): 'memory alone: either branch writes the same product',
+    ('tresnet_mm/models/losses/chunked_binary_loss.py',
+     'if grad.dtype == pred.dtype:\n    torch.mul(grad, upstream, out=grad_pred[rows])\n'
+     'else:\n    grad_pred[rows] = grad.mul_(upstream)',
+     'if not grad.dtype == pred.dtype:\n    torch.mul(grad, upstream, out=grad_pred[rows])\n'
+     'else:\n    grad_pred[rows] = grad.mul_(upstream)'):
+        'memory alone: either branch writes the same product',
     ('tresnet_mm/checkpoint/arch.py',
      "zip(settings['depths'], settings['blocks'], strict=True)",
      "zip(settings['depths'], settings['blocks'])"):
