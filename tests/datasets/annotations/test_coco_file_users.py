@@ -4,16 +4,9 @@ import json
 
 import pytest
 
+from tests.datasets.annotations.test_coco_file import COCO, write
 from tresnet_mm.datasets import CheckedCocoDataset, CocoMultiLabel
 from tresnet_mm.datasets.annotations import read_coco
-
-COCO = dict(
-    images=[dict(id=i, file_name=f'{i}.jpg', height=8, width=8) for i in (7, 3)],
-    categories=[dict(id=90, name='dog'), dict(id=1, name='cat'), dict(id=13, name='hen')],
-    annotations=[
-        dict(id=1, image_id=7, category_id=13, bbox=[0, 0, 4, 4], area=16),
-        dict(id=2, image_id=7, category_id=90, bbox=[0, 0, 4, 4], area=16),
-        dict(id=3, image_id=3, category_id=90, bbox=[0, 0, 4, 4], area=16)])
 
 
 @pytest.mark.parametrize('classes, order', [
@@ -21,9 +14,8 @@ COCO = dict(
 def test_labels_are_places_in_classes(tmp_path, classes, order):
     """In both data sets, whatever the order of the file's categories."""
     coco = dict(COCO, categories=[COCO['categories'][i] for i in order])
-    path = tmp_path / 'instances.json'
-    path.write_text(json.dumps(coco))
-    kwargs = dict(ann_file=str(path), metainfo=dict(classes=classes), data_prefix=dict(img=''))
+    kwargs = dict(ann_file=write(tmp_path, coco), metainfo=dict(classes=classes),
+                  data_prefix=dict(img=''))
     boxes = CheckedCocoDataset(**kwargs).get_data_info(0)['instances']
     assert [classes[box['bbox_label']] for box in boxes] == ['hen', 'dog']
     labels = CocoMultiLabel(**kwargs).get_data_info(0)['gt_labels']
@@ -33,8 +25,7 @@ def test_labels_are_places_in_classes(tmp_path, classes, order):
 def test_users_change_nothing_that_is_shared(tmp_path):
     """Data sets and metrics work on copies."""
     from mmdet.registry import METRICS
-    path = str(tmp_path / 'instances.json')
-    (tmp_path / 'instances.json').write_text(json.dumps(COCO))
+    path = write(tmp_path, COCO)
     held = read_coco(path)
     before = json.dumps([held.images, held.annotations, held.categories])
     CheckedCocoDataset(ann_file=path, metainfo=dict(classes=('cat', 'dog', 'hen')),
