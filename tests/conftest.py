@@ -75,18 +75,30 @@ def wheel(repo_root, tmp_path_factory) -> Path:
 
 @pytest.fixture(autouse=True)
 def _scope():
-    """What a test builds in mmdet's scope, or draws with, is no default for the next."""
-    from mmengine.registry import DefaultScope
-    from mmengine.visualization import Visualizer
+    """The scope, logger, message hub and visualizer of a test are no default for the next.
+
+    A logger would go on writing to the output that pytest has captured of its first test.
+    """
+    import mmengine.runner  # noqa: F401 - with which all of these kinds are there
+    from mmengine.utils import ManagerMixin
 
     def kinds(base: type) -> list[type]:  # each has a table of its own
         return [base, *(kind for child in base.__subclasses__() for kind in kinds(child))]
 
-    before = {kind: dict(kind._instance_dict) for kind in (DefaultScope, *kinds(Visualizer))}
+    before = {kind: dict(kind._instance_dict) for kind in kinds(ManagerMixin)}
     yield
-    for kind in (DefaultScope, *kinds(Visualizer)):
+    for kind in kinds(ManagerMixin):
         kind._instance_dict.clear()
         kind._instance_dict.update(before.get(kind, {}))
+
+
+@pytest.fixture(autouse=True)
+def _coco_files():
+    """A file that a test's check has read waits for no data set of the next."""
+    yield
+    annotations = sys.modules.get('tresnet_mm.datasets.annotations')
+    if annotations:
+        annotations.release_coco_files()
 
 
 @pytest.fixture(autouse=True)

@@ -3,12 +3,14 @@
 import json
 
 import pytest
+from mmdet.datasets import CocoDataset
 from mmdet.registry import DATASETS
 from mmengine.config import ConfigDict
 from mmengine.dataset import BaseDataset
 
 from tests.checks.test_image_heads import joint  # noqa: F401
 from tresnet_mm.checks import Subject
+from tresnet_mm.datasets.annotations import coco_file
 
 
 def facts_of(cfg, **dataset):
@@ -73,3 +75,14 @@ def test_records_of_pixels_without_ids_and_with_labels_of_no_class(own, register
     assert facts.problems == [] and facts.size == 3 and facts.ids == set()
     assert facts.objects == dict(cat=1, dog=2)
     assert facts.image_files == ['b.png']
+
+
+@pytest.mark.parametrize('kind, held', [
+    ('CheckedCocoDataset', True), ('CocoMultiLabel', True), (CocoDataset, False),
+    ('DeepFashionDataset', False)])
+def test_what_the_data_set_of_the_run_will_not_take_over_is_not_held(own, kind, held):
+    cfg = own()
+    cfg.train_dataloader.dataset.type = kind
+    [facts] = Subject(cfg, keep=True).loader('train').datasets
+    assert facts.coco is not None
+    assert bool(coco_file._kept) is held

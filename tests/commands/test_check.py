@@ -8,6 +8,7 @@ import pytest
 
 from tresnet_mm.commands import check, test, train
 from tresnet_mm.config_files import shipped_configs
+from tresnet_mm.datasets.annotations import coco_file
 
 #: Configs whose data are not COCO's have these in their names.
 OTHER_DATA = ('shapes', 'voc', 'nuswide', 'openimages', 'imagenet', 'cifar', 'stanford_cars',
@@ -70,6 +71,7 @@ def test_all_problems_are_told_before_anything_is_written(
     assert lines[1].startswith(f'{command}: error: model.neck.in_channels = [1, 2, 3, 4]: ')
     assert len(lines) == 2 + len(more), lines
     assert [path.name for path in tmp_path.iterdir()] == ['weights.pth']
+    assert not coco_file._kept  # what the checks have read waits for no run
 
 
 def test_the_first_of_several_processes_speaks_for_all(coco_tiny, monkeypatch, capsys):

@@ -1,10 +1,13 @@
 """Where MLflow would write, and what it is handed; MLflow itself is a stand-in here."""
 
+import io
+import logging
 import sys
 from unittest.mock import MagicMock
 
 import numpy as np
 import pytest
+from mmengine.logging import MMLogger
 
 from tresnet_mm.visualization.mlflow_backend import MLflowBackend
 
@@ -38,3 +41,13 @@ def test_pictures_have_a_suffix(mlflow, tmp_path):
     picture = np.zeros((4, 4, 3), np.uint8)
     MLflowBackend(str(tmp_path)).add_image('val/a', picture, step=2)
     mlflow.log_image.assert_called_once_with(picture, 'val/a/2.png')
+
+
+def test_a_console_that_was_closed_is_not_opened_as_a_file(mlflow, tmp_path):
+    """As that of a notebook's cell, or of a test, is."""
+    console = logging.StreamHandler(io.StringIO())
+    MMLogger.get_current_instance().addHandler(console)
+    console.stream.close()
+    MLflowBackend(str(tmp_path)).add_scalar('loss', 0.5)
+    assert console.stream is sys.stdout
+    mlflow.log_metric.assert_called_once()

@@ -133,8 +133,9 @@ class DatasetReader:
 
     def _read_coco(self, facts: DatasetFacts, kind: type) -> None:
         try:
-            # What mmdet's own classes would not take over would stay in memory.
-            coco = self.coco(facts.ann_file, self._keep and kind is not CocoDataset)
+            # What mmdet's way of reading would not take over would stay in memory.
+            taken_over = kind.load_data_list is not CocoDataset.load_data_list
+            coco = self.coco(facts.ann_file, self._keep and taken_over)
             if not issubclass(kind, CocoMultiLabel):
                 coco.file.require_boxes()
         except (FileNotFoundError, ValueError) as error:

@@ -20,6 +20,7 @@ from mmengine.config import Config, DictAction
 from ..checks import CHECKS, Problem, Subject
 from ..checks.subject import Task
 from ..checks.table import objects_table, rows
+from ..datasets.annotations import release_coco_files
 from ..preflight import find_problems
 from . import launch
 from .command_line import STATUS, command, make_parser
@@ -76,6 +77,7 @@ def require_agreement(task: Task, cfg: Config, checkpoint: str | None = None,
     for line in (*lines['note'], *lines['not made']) if first else ():
         print(line, file=sys.stderr)
     if lines['error']:
+        release_coco_files()  # no run follows that would take them over
         if first:
             print(*lines['error'], sep='\n', file=sys.stderr)
         sys.exit(STATUS)

@@ -2,6 +2,7 @@
 
 import logging
 import re
+import sys
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -42,6 +43,10 @@ class MLflowBackend(MLflowVisBackend):
             import mlflow  # only where it is used: it need not be installed
             self._tracking_uri = mlflow.get_tracking_uri()
         logger = MMLogger.get_current_instance()
+        # mmengine's opens what has been closed anew, as a file: the console is none.
+        for handler in logger.handlers:
+            if not isinstance(handler, logging.FileHandler) and handler.stream.closed:
+                handler.stream = sys.stdout
         level = logger.level
         logger.setLevel(logging.ERROR)  # mmengine's asks whether a server runs; there need not be
         try:
