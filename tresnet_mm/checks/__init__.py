@@ -19,6 +19,7 @@ from . import (
     loaders,
     resume,
     schedule,
+    sharding,
 )
 from .problem import Problem
 from .subject import Subject
@@ -56,6 +57,7 @@ CHECKS: dict[str, tuple[Check, ...]] = {
     'checkpoint': (
         checkpoint.check_checkpoint_file,
         checkpoint.check_weights,
+        sharding.check_sharded_hooks,
     ),
     'resuming': (
         resume.check_resumable,
