@@ -1,4 +1,4 @@
-"""Hooks that copy weights meet a strategy that shares them out."""
+"""What FSDP cannot do is told before the run."""
 
 import pytest
 
@@ -10,11 +10,11 @@ SHARDED = dict(runner_type='FlexibleRunner', strategy=dict(type='FSDPStrategy'))
 
 @pytest.fixture
 def found(own):
-    def run(hooks, task='train', **settings):
-        cfg = own()
-        cfg.update(dict(settings, custom_hooks=hooks))
+    def run(hooks=(), task='train', name='multilabel_tresnet_tiny_shapes', **settings):
+        cfg = own(name)
+        cfg.update(dict(settings, custom_hooks=list(hooks)))
         return [problem for problem in preflight(cfg, task=task)
-                if problem.check == 'sharded_hooks']
+                if problem.check.startswith('sharded')]
     return run
 
 
@@ -41,3 +41,15 @@ def test_a_shard_is_not_kept_as_the_best_weights(found, kind):
     dict(hooks=[dict(type='NumClassCheckHook'), dict(type='NoHookOfThisName')], **SHARDED)])
 def test_nothing_else_is(found, given):
     assert found(**given) == []
+
+
+def test_models_that_cannot_be_shared_out(found):
+    """An FCOS head has a scale a level; a joint model names its detector's as the detector does."""
+    fcos = found(name='fcos_tresnet_tiny_shapes', **SHARDED)
+    assert [str(problem) for problem in fcos] == [
+        'strategy.type = FSDPStrategy: it takes no scalar parameters: bbox_head.scales.0.scale, '
+        'bbox_head.scales.1.scale, ... (4); right: without the strategy, or another model']
+    _, joint = found(name='multitask_fcos_tresnet_tiny_shapes', **SHARDED)
+    assert joint.what.startswith(
+        'it saves no parameters under other names than they have in the model: detector.backbone.')
+    assert found(name='multitask_fcos_tresnet_tiny_shapes') == []

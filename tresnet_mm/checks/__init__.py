@@ -58,6 +58,7 @@ CHECKS: dict[str, tuple[Check, ...]] = {
         checkpoint.check_checkpoint_file,
         checkpoint.check_weights,
         sharding.check_sharded_hooks,
+        sharding.check_sharded_parameters,
     ),
     'resuming': (
         resume.check_resumable,
