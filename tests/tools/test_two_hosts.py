@@ -116,6 +116,26 @@ def test_a_machine_without_the_checkpoint_ends_both(hosts, shared, config):
             'processes 1: all machines' in output, output[-2000:]
 
 
+@pytest.mark.reliability(
+    done='`kill -9` of the process of one of two machines in epoch 2, with `MAX_RESTARTS=1 '
+         'dist_train.sh CONFIG 1 --resume` on both',
+    happens='the launchers of both start their processes again; the run goes on from epoch 1, and '
+            'ends with the weights, average and optimiser state of one without a break, bit for '
+            'bit')
+@pytest.mark.parametrize('rank', [0, 1])
+def test_processes_of_both_are_started_again(
+        rank, hosts, shared, config, tmp_path, monkeypatch):
+    killing = tmp_path / 'config.py'
+    killing.write_text(config.read_text().replace(
+        'custom_hooks = [', "custom_imports = dict(imports=['tests.tools.kill_rank_hook'])\n"
+        f"custom_hooks = [dict(type='KillRankHook', rank={rank}, iteration=3), "))
+    monkeypatch.setenv('MAX_RESTARTS', '1')
+    ended = hosts.run('dist_train', killing, 1, '--resume', '--work-dir', tmp_path)
+    assert [status for status, _ in ended] == [0, 0], ended[0][1][-2000:] + ended[1][1][-2000:]
+    assert f'Going on from {tmp_path / "epoch_1.pth"}' in ended[0][1]
+    assert_same_state(tmp_path / 'epoch_2.pth', shared[0] / 'epoch_2.pth')
+
+
 EPOCHS = 16  # long enough for the link to be lost within the run
 
 
