@@ -12,6 +12,8 @@ os.environ.setdefault('MPLBACKEND', 'Agg')
 if not os.path.exists('/dev/nvidiactl'):
     os.environ.setdefault('TRITON_INTERPRET', '1')
 
+import gc
+import multiprocessing
 import random
 import shutil
 import subprocess
@@ -99,6 +101,18 @@ def _coco_files():
     annotations = sys.modules.get('tresnet_mm.datasets.annotations')
     if annotations:
         annotations.release_coco_files()
+
+
+@pytest.fixture(autouse=True)
+def _loader_workers():
+    """The workers of a loader that failed end with its test.
+
+    The error holds the loader, in a circle. Whichever thread happens to collect it in a later test
+    waits seconds for the workers: a web server that was to answer, for one.
+    """
+    yield
+    if multiprocessing.active_children():
+        gc.collect()
 
 
 @pytest.fixture(autouse=True)

@@ -13,10 +13,9 @@ from tresnet_mm.file_backends import web_file
 
 @pytest.fixture(autouse=True)
 def quick(tmp_path, monkeypatch):
-    """No pause between attempts, little patience, and a cache of the test's own."""
+    """No pause between attempts, and a cache of the test's own."""
     monkeypatch.setattr(torch.hub, '_hub_dir', str(tmp_path / 'hub'))
     monkeypatch.setattr(web_file, '_PAUSE', 0)
-    monkeypatch.setattr(web_file, 'TIMEOUT', 2)
 
 
 @pytest.mark.parametrize('answers, attempts', [

@@ -23,9 +23,8 @@ SILENT = None
 
 @pytest.fixture(autouse=True)
 def quick(monkeypatch):
-    """No pause between attempts, and little patience."""
+    """No pause between attempts."""
     monkeypatch.setattr(web_file, '_PAUSE', 0)
-    monkeypatch.setattr(web_file, 'TIMEOUT', 2)
 
 
 @pytest.mark.parametrize('answers, attempts', [
@@ -112,7 +111,8 @@ def test_a_data_set_of_a_server_is_that_of_the_folder(shapes_root):
 @pytest.mark.reliability(
     done='the web server says nothing about one image of the data',
     happens='a loader worker ends, with a message that names the image')
-def test_a_silent_server_does_not_stall_a_worker(shapes_root):
+def test_a_silent_server_does_not_stall_a_worker(shapes_root, monkeypatch):
+    monkeypatch.setattr(web_file, 'TIMEOUT', 2)
     name = next((shapes_root / 'val').iterdir()).name
     with serving_folder(shapes_root, silent=name) as address, \
             pytest.raises(Exception, match=rf'image .{address}val/{name}. cannot be read: .*timed'):
