@@ -51,5 +51,6 @@ def test_models_that_cannot_be_shared_out(found):
         'bbox_head.scales.1.scale, ... (4); right: without the strategy, or another model']
     _, joint = found(name='multitask_fcos_tresnet_tiny_shapes', **SHARDED)
     assert joint.what.startswith(
-        'it saves no parameters under other names than they have in the model: detector.backbone.')
+        'it cannot save parameters under other names than they have in the model: '
+        'detector.backbone.')
     assert found(name='multitask_fcos_tresnet_tiny_shapes') == []

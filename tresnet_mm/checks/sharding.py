@@ -44,8 +44,8 @@ def check_sharded_parameters(subject: Subject) -> Iterator[Problem]:
         yield _not_shared(f'it takes no scalar parameters: {listed(scalars, 3)}')
     renamed = sorted(parameters.keys() - subject.built.state_dict().keys())
     if renamed:
-        yield _not_shared(f'it saves no parameters under other names than they have in the model: '
-                          f'{listed(renamed, 3)}')
+        yield _not_shared('it cannot save parameters under other names than they have in the '
+                          f'model: {listed(renamed, 3)}')
 
 
 def _not_shared(what: str) -> Problem:
